@@ -1,0 +1,173 @@
+"""The one schema: every parameter's name, type, default, unit, meaning and limits.
+
+The notebooks' parameters cells, the command line, the params and sweep files
+and the README's table all agree with this file; tests/test_parameters.py holds
+them together. Nothing here runs a model: a set of parameters that gets past
+`Parameters` may start a kernel, and one that does not is told in one line.
+"""
+
+import difflib
+import glob
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used; the message is the one line to show."""
+
+
+def _refuse_bool(value):
+    """`true` is not the number 1, whatever Python says."""
+    if isinstance(value, bool):
+        raise ValueError("should be a number, not true or false")
+    return value
+
+
+Integer = Annotated[int, BeforeValidator(_refuse_bool)]
+Real = Annotated[float, BeforeValidator(_refuse_bool)]
+Positive = Annotated[Real, Field(gt=0)]
+Weight = Annotated[Real, Field(gt=0, le=1)]
+
+
+def _field(default, group, meaning, unit="", **limits):
+    return Field(default, description=meaning, json_schema_extra={"group": group, "unit": unit}, **limits)
+
+
+class Parameters(BaseModel):
+    """All parameters of one report.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        For an unknown name, a wrong type or a value outside its limits;
+        `check` turns it into one line.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
+
+    # sample
+    data: str | None = _field(None, "sample", "file, folder or glob to read; null simulates")
+    column: str | None = _field(None, "sample", "column to read; null takes the only numeric one")
+    seed: Integer = _field(20160508, "sample", "root seed; every random step draws its own child", ge=0, lt=2**63)
+    n_samples: Integer = _field(1000, "sample", "N, observations to simulate", ge=1)
+    means: list[Real] = _field([150.0, 200.0], "sample", "true component means", "data units", min_length=1)
+    sds: list[Positive] = _field([10.0, 20.0], "sample", "true component standard deviations", "data units", min_length=1)
+    weights: list[Weight] = _field([0.7, 0.3], "sample", "true component weights, sum 1", min_length=1)
+    component_counts: Literal["fixed", "random"] = _field(
+        "fixed", "sample", "fixed: floor(weight x N), remainder to the largest fractions; random: multinomial")
+
+    # model
+    n_components: Integer = _field(2, "model", "K, components in the model", ge=1, le=50)
+    mean_prior_mean: list[Real] | None = _field(
+        None, "model", "center of each mean's Normal prior; null: the data's midrange", "data units")
+    mean_prior_precision: list[Positive] | None = _field(
+        None, "model", "precision of each mean's Normal prior; null: 1 / range^2", "1 / data units^2")
+    sd_prior: Literal["uniform", "halfnormal", "lognormal"] = _field(
+        "uniform", "model", "family of the sds' prior")
+    sd_prior_scale: Positive | None = _field(
+        None, "model", "upper end (uniform), scale (halfnormal) or median (lognormal); null: from the data's range",
+        "data units")
+    weight_concentration: Positive = _field(1.0, "model", "concentration of the weights' Dirichlet prior")
+
+    # sampling
+    chains: Integer = _field(4, "sampling", "independent chains", ge=2, le=64)
+    draws: Integer = _field(1000, "sampling", "kept per chain", ge=10)
+    tune: Integer = _field(1000, "sampling", "tuning steps per chain, not kept", ge=10)
+    target_accept: Annotated[Real, Field(gt=0, lt=1)] = _field(0.9, "sampling", "NUTS target acceptance rate")
+    sampler: Literal["pymc", "nutpie"] = _field("pymc", "sampling", "implementation of NUTS")
+
+    # EM
+    em_starts: Integer = _field(20, "EM", "random starts; the best is kept", ge=1)
+    em_tolerance: Positive = _field(1e-8, "EM", "stop when the mean log likelihood gains less")
+    em_variance: Literal["free", "equal"] = _field("free", "EM", "one variance a component, or one for all")
+
+    # report
+    title: str = _field("A Gaussian mixture, two ways", "report", "title of the report", min_length=1, max_length=200)
+    interval: Annotated[Real, Field(gt=0, lt=1)] = _field(
+        0.95, "report", "probability inside the highest-density intervals")
+
+    @model_validator(mode="after")
+    def _agree(self):
+        if self.data is None:
+            lengths = {len(self.means), len(self.sds), len(self.weights)}
+            if len(lengths) > 1:
+                raise ValueError(
+                    f"means, sds, weights: given {len(self.means)}, {len(self.sds)} and {len(self.weights)} values; "
+                    "allowed: the same number in each")
+            if abs(sum(self.weights) - 1) > 1e-6:
+                raise ValueError(f"weights: given {self.weights}, which sum to {sum(self.weights):g}; allowed: sum 1")
+            if self.n_samples < 2 * self.n_components:
+                raise ValueError(
+                    f"n_samples: given {self.n_samples}; allowed: at least 2 x n_components = {2 * self.n_components}")
+        elif not Path(self.data).exists() and not glob.glob(self.data):
+            raise ValueError(f"data: given {self.data!r}; allowed: a file, folder or glob that exists")
+        for name in ("mean_prior_mean", "mean_prior_precision"):
+            values = getattr(self, name)
+            if values is not None and len(values) != self.n_components:
+                raise ValueError(
+                    f"{name}: given {len(values)} values; allowed: one for each of n_components = {self.n_components}")
+        return self
+
+
+NAMES = tuple(Parameters.model_fields)
+
+
+def _as_line(error):
+    """One pydantic error as `name: given ...; allowed: ...`."""
+    if not error["loc"]:
+        return error["msg"].removeprefix("Value error, ")
+    name, *index = error["loc"]
+    if error["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(name), NAMES, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; allowed: {', '.join(NAMES)}"
+        return f"{name}: no such parameter{hint}"
+    place = name + "".join(f"[{i}]" for i in index if isinstance(i, int))
+    allowed = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("should be ")
+    return f"{place}: given {error['input']!r}; allowed: {allowed}"
+
+
+def check(values: dict[str, Any]) -> Parameters:
+    """The values as `Parameters`, or an `InputError` with a line for each thing wrong."""
+    try:
+        return Parameters(**values)
+    except ValidationError as error:
+        lines = dict.fromkeys(_as_line(e) for e in error.errors())
+        raise InputError("\n".join(lines)) from None
+
+
+def read_yaml(path) -> dict[str, Any]:
+    """The mapping in a YAML file (empty for an empty file)."""
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error.__class__.__name__})") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        raise InputError(f"{path}: allowed: lines of the form `name: value`")
+    return values
+
+
+def load(path=None, overrides: dict[str, Any] | None = None) -> Parameters:
+    """The parameters in a params file, with overrides, checked.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        A YAML file of `name: value` lines; names left out take their defaults.
+    overrides : dict, optional
+        Values that win over the file's.
+
+    Raises
+    ------
+    InputError
+        One line for each thing wrong.
+    """
+    return check({**(read_yaml(path) if path else {}), **(overrides or {})})
