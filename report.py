@@ -1,0 +1,170 @@
+"""The door: one report from one set of parameters.
+
+    report.py run [PARAMS.yml] [-p NAME VALUE]... [--out DIR] [--force]
+    report.py render RUN_DIR
+
+Exit status: 0 trusted, 2 bad input, 3 report written but not to be trusted,
+130 or 143 interrupted, 1 anything else.
+"""
+
+import argparse
+import csv
+import os
+import signal
+import sys
+from pathlib import Path
+
+import yaml
+
+import parameters
+from parameters import InputError
+from runner import chain
+
+TRUSTED, FAILED, BAD_INPUT, UNTRUSTED = 0, 1, 2, 3
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, to be cleaned up after like Ctrl-C."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as every other bad input does."""
+
+    def error(self, message):
+        raise InputError(message)
+
+
+def read_arguments(argv):
+    """The parsed command line, or `InputError`."""
+    parser = _Parser(prog="report.py", description="A report on the Gaussian components of a sample.")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    run = commands.add_parser("run", help="run the notebooks that need it and write the report")
+    run.add_argument("params", nargs="?", metavar="PARAMS.yml", help="a file of `name: value` lines")
+    run.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="overrides",
+                     help="a parameter that wins over the file's; VALUE is YAML")
+    run.add_argument("--out", metavar="DIR", help="the run folder; default: runs/<name of the params or data file>")
+    run.add_argument("--force", action="store_true", help="run every notebook again")
+    render = commands.add_parser("render", help="write a finished run's report.html anew")
+    render.add_argument("run_dir", metavar="RUN_DIR")
+    return parser.parse_args(argv)
+
+
+def read_overrides(pairs):
+    """The (name, YAML text) pairs as a dict of values."""
+    values = {}
+    for name, text in pairs:
+        try:
+            values[name] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise InputError(f"{name}: given {text!r}; allowed: a YAML value") from None
+    return values
+
+
+def default_folder(params, data):
+    """`runs/<stem>` of the params file, else of the data, else of what is simulated."""
+    return Path("runs") / (Path(params or data or "simulation").stem or "run")
+
+
+class Progress(chain.Silent):
+    """A bar over the cells on a terminal; a line for each stage everywhere."""
+
+    def begin(self, number, total, stage):
+        self.label = f"{number}/{total} {stage.name}"
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            return tqdm(total=len(stage.cells), desc=self.label, unit="cell", leave=False)
+        return None
+
+    def end(self, seconds):
+        print(f"{self.label} … {'unchanged' if seconds is None else f'{seconds:.1f} s'}", file=sys.stderr)
+
+
+def verdict_lines(verdict):
+    """The verdict in a line, then one for each failed check and each caution."""
+    if not verdict:
+        return ["NOT to be trusted: no verdict was reached"]
+    failed = [check for check in verdict["checks"] if not check["passed"]]
+    cautions = [check for check in verdict.get("cautions", []) if not check["passed"]]
+    if verdict["trusted"] is True:
+        first = f"trusted: all {len(verdict['checks'])} checks passed"
+    else:
+        first = f"NOT to be trusted: {len(failed)} of {len(verdict['checks'])} checks failed"
+    return [first, *(f"  {_check_line(check)}" for check in failed),
+            *(f"  caution: {_check_line(check)}" for check in cautions)]
+
+
+def _check_line(check):
+    return f"{check['name']} {_number(check['value'])} (limit {_number(check['limit'])}): {check['advice']}"
+
+
+def _number(text):
+    """Four significant digits of what is a number; anything else as it is."""
+    try:
+        return f"{float(text):.4g}"
+    except (TypeError, ValueError):
+        return "" if text is None else str(text)
+
+
+def headline_lines(comparison):
+    """The comparison table (a path) as aligned lines of text."""
+    with open(comparison, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    lines = [["", *(["truth"] if "truth" in rows[0] else []), "posterior mean", "interval", "EM", "apart, in sds"]]
+    for row in rows:
+        interval = f"{_number(row['interval_low'])} to {_number(row['interval_high'])}"
+        lines.append([f"{row['parameter']}[{row['component']}]",
+                      *([_number(row["truth"])] if "truth" in row else []),
+                      _number(row["posterior_mean"]), interval, _number(row["em"]), _number(row["difference_in_sds"])])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+
+
+def tell(folder, manifest):
+    """Print what a finished run says; the exit status."""
+    print("\n".join(verdict_lines(chain.read_json(folder / chain.VERDICT) or {})))
+    if (folder / "comparison.csv").exists():
+        print("\n".join(headline_lines(folder / "comparison.csv")))
+    print(os.path.relpath(folder / chain.REPORT))
+    return TRUSTED if manifest["trusted"] else UNTRUSTED
+
+
+def run(arguments):
+    """The `run` command; the exit status."""
+    values = parameters.load(arguments.params, read_overrides(arguments.overrides))
+    folder = Path(arguments.out or default_folder(arguments.params, values.data))
+    outcome = chain.run(values, folder, force=arguments.force, audience=Progress())
+    if outcome.up_to_date:
+        print("up to date")
+    return tell(folder, outcome.manifest)
+
+
+def render(arguments):
+    """The `render` command; the exit status."""
+    folder = Path(arguments.run_dir)
+    return tell(folder, chain.render(folder))
+
+
+def _terminate(*_):
+    raise Terminated
+
+
+def main(argv=None):
+    """Do what the command line asks; the exit status."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        arguments = read_arguments(argv)
+        return {"run": run, "render": render}[arguments.command](arguments)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except chain.ChainError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt as error:
+        print("interrupted; the next run continues", file=sys.stderr)
+        return 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

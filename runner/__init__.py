@@ -1,0 +1,1 @@
+"""Behind the door: the chain of notebooks, its warm kernel and its page."""

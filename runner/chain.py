@@ -1,0 +1,522 @@
+"""From checked parameters to a run folder: the notebooks in order, each run only when it must be.
+
+stage
+    a notebook of the chain, which reads and writes files of the run folder
+record
+    what a stage leaves when it succeeds, inside its executed notebook: the hash of all
+    that went into it, and the hash of each file that came out
+stale
+    said of a stage whose record does not match what would go into it now
+
+A file reaches its name in the run folder by `os.replace`: an executed notebook after
+the files its stage wrote, the manifest after everything. So a run that is interrupted
+at any moment continues where it stopped, and a folder counts as finished only by its
+manifest.
+"""
+
+import ast
+import contextlib
+import fcntl
+import functools
+import glob
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from parameters import NAMES, InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+PROJECT = "gaussian-mixtures-two-ways"
+MANIFEST, REPORT, VERDICT = "manifest.json", "report.html", "verdict.json"
+PAGE_SOURCES = (ROOT / "runner" / "page.py", ROOT / "runner" / "page.html.j2", ROOT / "parameters.py")
+
+
+class ChainError(RuntimeError):
+    """The chain cannot run, or a stage of it failed; the message is one line."""
+
+
+class StageInputError(InputError):
+    """A notebook found the user's input unusable."""
+
+
+# -- the chain --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One notebook of the chain.
+
+    `cells` are its cells as stored; `reads` and `writes` name files of the run
+    folder; `parameters` are the names its parameters cell sets.
+    """
+
+    name: str
+    path: Path
+    cells: list
+    reads: tuple
+    writes: tuple
+    parameters: tuple
+
+    @property
+    def notebook(self):
+        """The executed notebook's name in the run folder."""
+        return f"{self.name}.ipynb"
+
+
+def tags(cell):
+    """The tags of a cell."""
+    return cell["metadata"].get("tags", [])
+
+
+def source(node):
+    """The text of a cell or an output, which the format may store as a list of lines."""
+    return node if isinstance(node, str) else "".join(node)
+
+
+def read_json(path):
+    """The content of a JSON file, or None if it is not there or not whole."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def read_chain(folder=NOTEBOOKS):
+    """The stages in `folder`, in the order of their numbers.
+
+    A numbered notebook without a `chain` entry in its metadata stands beside
+    the chain and is left out.
+
+    Raises
+    ------
+    ChainError
+        A notebook has not exactly one parameters cell, sets a name the schema
+        does not have, or reads what no earlier one writes.
+    """
+    stages, written = [], set()
+    for path in sorted(Path(folder).glob("[0-9][0-9]_*.ipynb")):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        if "chain" not in notebook["metadata"]:
+            continue
+        declared = notebook["metadata"]["chain"]
+        stage = Stage(path.stem, path, notebook["cells"], tuple(declared.get("reads", ())),
+                      tuple(declared.get("writes", ())), _parameter_names(path.name, notebook["cells"]))
+        if unknown := set(stage.parameters) - {*NAMES, "run_dir"}:
+            raise ChainError(f"{path.name}: sets {', '.join(sorted(unknown))}, which the schema does not have")
+        if missing := set(stage.reads) - written:
+            raise ChainError(f"{path.name}: reads {', '.join(sorted(missing))}, which no earlier notebook writes")
+        written.update(stage.writes)
+        stages.append(stage)
+    if not stages:
+        raise ChainError(f"no notebook of a chain in {os.path.relpath(folder)}")
+    return stages
+
+
+def _parameter_names(notebook, cells):
+    tagged = [cell for cell in cells if "parameters" in tags(cell)]
+    if len(tagged) != 1:
+        raise ChainError(f"{notebook}: has {len(tagged)} cells tagged parameters; allowed: one")
+    assignments = ast.parse(source(tagged[0]["source"])).body
+    return tuple(target.id for node in assignments if isinstance(node, ast.Assign) for target in node.targets)
+
+
+def imported_modules(stages):
+    """The modules that the stages' cells import, in order of appearance."""
+    modules = {}
+    for cell in (cell for stage in stages for cell in stage.cells if cell["cell_type"] == "code"):
+        lines = source(cell["source"]).splitlines()
+        with contextlib.suppress(SyntaxError):
+            for node in ast.parse("\n".join(line for line in lines if not line.startswith(("%", "!")))).body:
+                if isinstance(node, ast.Import):
+                    modules |= dict.fromkeys(alias.name for alias in node.names)
+                elif isinstance(node, ast.ImportFrom):
+                    modules[node.module] = None
+    return list(modules)
+
+
+# -- hashes -----------------------------------------------------------------------------------
+
+
+def file_hash(path):
+    """The SHA-256 of a file's content, or None if there is no such file."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return _file_hash(str(path), status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+@functools.lru_cache(maxsize=None)
+def _file_hash(path, *_version):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def value_hash(value):
+    """The SHA-256 of a value's JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def data_files(data):
+    """The files that `data` (file, folder or glob) stands for, sorted."""
+    path = Path(data)
+    if path.is_dir():
+        return sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+    return [path] if path.exists() else sorted(Path(p) for p in glob.glob(data))
+
+
+def folder_parameters(parameters, folder):
+    """The parameters as the notebooks in a run folder see them.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    folder : Path
+
+    Returns
+    -------
+    dict
+        Plain values; `data` relative to the folder, so that no machine's path
+        gets into an executed notebook.
+    """
+    values = parameters.model_dump()
+    if values["data"] is not None:
+        values["data"] = os.path.relpath(os.path.abspath(values["data"]), os.path.realpath(folder))
+    return values | {"run_dir": "."}
+
+
+def stage_hash(stage, values, folder, data):
+    """The hash of all that goes into a stage: parameters, cells, code, files it reads."""
+    root = stage.path.parent.parent
+    return value_hash({
+        "parameters": {name: values[name] for name in stage.parameters},
+        "cells": [(cell["cell_type"], source(cell["source"]), sorted(tags(cell))) for cell in stage.cells],
+        "writes": stage.writes,
+        "code": [file_hash(root / name) for name in ("helpers.py", "requirements.lock")],
+        "reads": {name: file_hash(folder / name) for name in stage.reads},
+        "data": [(path.name, file_hash(path)) for path in data] if "data" in stage.parameters else [],
+    })
+
+
+def _record(folder, notebook):
+    executed = read_json(folder / notebook)
+    return executed["metadata"].get("chain", {}) if executed else {}
+
+
+def is_current(stage, expected, folder):
+    """Whether the stage's record has the expected hash and its outputs are as recorded."""
+    record = _record(folder, stage.notebook)
+    outputs = {name: file_hash(folder / name) for name in stage.writes}
+    return record.get("hash") == expected and record.get("outputs") == outputs and None not in outputs.values()
+
+
+# -- the run folder ---------------------------------------------------------------------------
+
+
+def write_atomically(path, text):
+    """Write beside `path` and move in."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
+def _write_json(path, value):
+    write_atomically(path, json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def refuse_unusable(folder, stages):
+    """Raise `InputError` if `folder` is no place for a run; touch nothing."""
+    folder, shown = Path(folder), os.path.relpath(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"out: given {shown}, a file; allowed: a run folder, or one to be made")
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"out: given {shown}; allowed: a place where a folder can be made and written")
+    if folder.is_dir() and not _is_run_folder(folder, stages):
+        raise InputError(f"out: given {shown}, which holds other files; allowed: a run folder, an empty one or a new one")
+
+
+def _is_run_folder(folder, stages):
+    """Finished, or begun: nothing in it but what a chain writes."""
+    if is_manifest(read_json(folder / MANIFEST)) or any("hash" in _record(folder, s.notebook) for s in stages):
+        return True
+    own = _own_names(stages)
+    return all(path.name in own or path.name.startswith(".") for path in folder.iterdir())
+
+
+def is_manifest(value):
+    """Whether a JSON value is a run's manifest."""
+    return isinstance(value, dict) and {"status", "parameters", "hashes"} <= value.keys()
+
+
+def _own_names(stages):
+    return {MANIFEST, REPORT, *(s.notebook for s in stages), *(name for s in stages for name in s.writes)}
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Hold the folder against a second run; half-written files go on entering and leaving."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise ChainError(f"another run is at work in {os.path.relpath(folder)}") from None
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sweep_parts(folder, stages):
+    """Remove what a killed run was still writing: hidden or suffixed namesakes of our files."""
+    own = _own_names(stages)
+    for path in folder.iterdir():
+        if path.name not in own and path.name.startswith(tuple(f".{name}" for name in own)):
+            path.unlink()
+
+
+# -- running ----------------------------------------------------------------------------------
+
+
+class Silent:
+    """The audience of a run; this one watches nothing."""
+
+    def begin(self, number, total, stage):
+        """A stage starts; a tqdm bar to advance by its cells, or None."""
+
+    def end(self, seconds):
+        """The stage that began has ended, after so many seconds (None: nothing to do)."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a finished run says: its manifest, and whether any work was needed."""
+
+    manifest: dict
+    up_to_date: bool
+
+
+def run(parameters, folder, notebooks=NOTEBOOKS, force=False, kernel=None, audience=None):
+    """Bring a run folder up to date with its parameters.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    folder : path-like
+        The run folder; made if it is not there.
+    notebooks : path-like
+        The chain's notebooks; helpers.py and requirements.lock lie beside them.
+    force : bool
+        Run every stage, whatever its record says.
+    kernel : WarmKernel, optional
+        A kernel to run in; otherwise one is started when a stage needs it.
+    audience : Silent, optional
+        Told about each stage.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    InputError
+        The folder cannot be used (nothing is touched), or a notebook refused the input.
+    ChainError
+        Another run is at work there, or a stage failed: the folder keeps the
+        notebook that shows it, and a manifest with status "failed".
+    """
+    folder, stages = Path(folder), read_chain(notebooks)
+    refuse_unusable(folder, stages)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        _sweep_parts(folder, stages)
+        return _Run(parameters, folder, stages, audience or Silent()).bring_up_to_date(force, kernel)
+
+
+class _Run:
+    """One passage through the chain, in a folder that is locked."""
+
+    def __init__(self, parameters, folder, stages, audience):
+        self.folder, self.stages, self.audience = folder, stages, audience
+        self.values = folder_parameters(parameters, folder)
+        self.data = [] if parameters.data is None else data_files(parameters.data)
+
+    def bring_up_to_date(self, force, kernel):
+        manifest = read_json(self.folder / MANIFEST)
+        if not force and self._is_finished(manifest):
+            return Outcome(manifest, up_to_date=True)
+        (self.folder / MANIFEST).unlink(missing_ok=True)
+        try:
+            self._run_stages(force, kernel)
+            manifest = self._write_report()
+        finally:
+            _sweep_parts(self.folder, self.stages)
+        return Outcome(manifest, up_to_date=False)
+
+    def _is_finished(self, manifest):
+        return (is_manifest(manifest) and manifest["status"] == "finished"
+                and all(is_current(stage, self._hash(stage), self.folder) for stage in self.stages)
+                and manifest["hashes"]["page"] == page_hash(self.folder, self._names(), manifest["parameters"])
+                and manifest["parameters"] == self._shown_parameters()
+                and manifest["hashes"][REPORT] == file_hash(self.folder / REPORT))
+
+    def _hash(self, stage):
+        return stage_hash(stage, self.values, self.folder, self.data)
+
+    def _names(self):
+        return [stage.name for stage in self.stages]
+
+    def _shown_parameters(self):
+        return {name: self.values[name] for name in NAMES}
+
+    def _run_stages(self, force, kernel):
+        with contextlib.ExitStack() as stack:
+            for number, stage in enumerate(self.stages):
+                expected = self._hash(stage)
+                if not force and is_current(stage, expected, self.folder):
+                    self.audience.begin(number + 1, len(self.stages), stage)
+                    self.audience.end(None)
+                    continue
+                (self.folder / REPORT).unlink(missing_ok=True)  # it tells of what is about to be replaced
+                kernel = kernel or stack.enter_context(self._start_kernel(self.stages[number:]))
+                bar = self.audience.begin(number + 1, len(self.stages), stage)
+                self.audience.end(self._run_stage(stage, expected, kernel, bar))
+
+    @contextlib.contextmanager
+    def _start_kernel(self, stages):
+        from runner.kernels import WarmKernel  # a tenth of a second that an up-to-date folder need not spend
+
+        with WarmKernel() as kernel:
+            kernel.preload(imported_modules(stages))
+            yield kernel
+
+    def _run_stage(self, stage, expected, kernel, bar):
+        """Execute one stage and move its record in; how many seconds it took."""
+        from runner.kernels import KernelDied, NotebookError
+
+        for name in stage.writes:  # an old file must not pass for this run's
+            (self.folder / name).unlink(missing_ok=True)
+        part = self.folder / f".{stage.notebook}.part.ipynb"
+        try:
+            kernel.warm_up()  # once, and no stage's own time
+            start = time.perf_counter()
+            kernel.run(stage.path, part, {name: self.values[name] for name in stage.parameters}, self.folder, bar)
+            seconds = round(time.perf_counter() - start, 3)
+            outputs = {name: file_hash(self.folder / name) for name in stage.writes}
+            if missing := [name for name, content in outputs.items() if content is None]:
+                raise ChainError(f"it did not write {', '.join(missing)}")
+        except (NotebookError, KernelDied, ChainError) as error:
+            self._keep_failure(stage, part, error)
+        self._keep_notebook(stage, part, {"hash": expected, "outputs": outputs, "seconds": seconds})
+        return seconds
+
+    def _keep_notebook(self, stage, part, record):
+        executed = read_json(part)
+        _forget_machine(executed)
+        executed["metadata"]["chain"] = {"reads": stage.reads, "writes": stage.writes, **record}
+        _write_json(self.folder / stage.notebook, executed)
+
+    def _keep_failure(self, stage, part, error):
+        """Keep the notebook that shows the failure, say so in the manifest, and raise."""
+        if part.exists():
+            self._keep_notebook(stage, part, {})
+        line = str(error).strip().splitlines()[-1]
+        _write_json(self.folder / MANIFEST, {
+            **self._manifest("failed"), "trusted": False, "stage": stage.name, "error": line})
+        if getattr(error, "ename", None) == "InputError":
+            raise StageInputError(" ".join(error.evalue.split())) from None
+        shown = os.path.relpath(self.folder / stage.notebook)
+        raise ChainError(f"{stage.name} failed: {line} (see {shown})") from None
+
+    def _manifest(self, status):
+        records = {name: _record(self.folder, f"{name}.ipynb") for name in self._names()}
+        done = {name: record for name, record in records.items() if "hash" in record}
+        seconds = {name: record["seconds"] for name, record in done.items()}
+        commit, dirty = _git_state(self.stages[0].path.parent.parent)
+        return {
+            "status": status, "parameters": self._shown_parameters(), "seed": self.values["seed"],
+            "versions": _versions(), "commit": commit, "dirty": dirty,
+            "hashes": {
+                "stages": {name: record["hash"] for name, record in done.items()},
+                "outputs": {name: content for record in done.values() for name, content in record["outputs"].items()}},
+            "seconds": {**seconds, "total": round(sum(seconds.values()), 3)}}
+
+    def _write_report(self):
+        verdict = read_json(self.folder / VERDICT) or {}
+        manifest = {**self._manifest("finished"), "trusted": verdict.get("trusted") is True}
+        return write_report(self.folder, manifest, self._names())
+
+
+def _forget_machine(executed):
+    """Remove what names a path or a time, or differs from run to run, from an executed notebook."""
+    executed["metadata"].pop("papermill", None)
+    for cell in executed["cells"]:
+        cell["metadata"].pop("papermill", None)
+        if "injected-parameters" in tags(cell):
+            cell["id"] = "injected-parameters"  # papermill draws it at random
+
+
+def _versions():
+    """The versions of Python and the direct dependencies."""
+    names = (re.match(r"[\w.-]+", line).group() for line in importlib.metadata.requires(PROJECT))
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
+
+
+def _git_state(root):
+    """The commit that `root` is at and whether it was changed since; two times None outside git."""
+    if not (root / ".git").exists():
+        return None, None
+    commands = ["rev-parse", "HEAD"], ["status", "--porcelain"]
+    try:
+        commit, changes = (
+            subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True).stdout
+            for command in commands)
+    except (OSError, subprocess.CalledProcessError):
+        return None, None
+    return commit.strip(), bool(changes.strip())
+
+
+# -- the report -------------------------------------------------------------------------------
+
+
+def page_hash(folder, names, parameters):
+    """The hash of all that goes into the page, but for the provenance at its foot."""
+    sources = [file_hash(path) for path in PAGE_SOURCES]
+    return value_hash([sources, [file_hash(folder / f"{name}.ipynb") for name in names], parameters])
+
+
+def write_report(folder, manifest, names):
+    """Write the page of the executed notebooks, then the manifest that vouches for it; the manifest."""
+    from runner import page
+
+    chapters = [(name, read_json(folder / f"{name}.ipynb")) for name in names]
+    write_atomically(folder / REPORT, page.render(chapters, manifest))
+    hashes = {"page": page_hash(folder, names, manifest["parameters"]), REPORT: file_hash(folder / REPORT)}
+    manifest = {**manifest, "hashes": {**manifest["hashes"], **hashes}}
+    _write_json(folder / MANIFEST, manifest)
+    return manifest
+
+
+def render(folder):
+    """Write the page of a finished run anew, from its executed notebooks.
+
+    Raises
+    ------
+    InputError
+        The folder holds no finished run.
+    """
+    folder = Path(folder)
+    manifest = read_json(folder / MANIFEST)
+    if not is_manifest(manifest) or manifest["status"] != "finished":
+        raise InputError(f"{os.path.relpath(folder)}: allowed: the folder of a finished run")
+    with locked(folder):
+        return write_report(folder, manifest, list(manifest["hashes"]["stages"]))

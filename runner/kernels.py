@@ -1,0 +1,201 @@
+"""One warm kernel for many notebooks.
+
+Starting a kernel and importing PyMC costs seconds; running one more notebook
+in a kernel that is already up costs tenths. A `WarmKernel` is started once,
+imports what the notebooks will need while its parent imports papermill, and is
+wiped clean between notebooks. It talks over sockets in a folder of its own
+(ports would be raced for by parallel runs), and when it ends, for whatever
+reason, its whole process group ends: PyMC's chain workers live there.
+"""
+
+import asyncio
+import contextlib
+import importlib.metadata
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from queue import Empty
+
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.utils import run_sync
+
+READY_SECONDS = 300  # a cold machine without bytecode may import for minutes
+
+# What would reach the next notebook: names, open figures, matplotlib's and the inline backend's settings.
+WIPE = """
+import os, sys
+os.chdir({folder!r})
+if "matplotlib.pyplot" in sys.modules:
+    sys.modules["matplotlib.pyplot"].close("all")
+    sys.modules["matplotlib"].rcdefaults()
+if "matplotlib_inline.config" in sys.modules:
+    inline = sys.modules["matplotlib_inline.config"].InlineBackend.instance()
+    inline.figure_formats, inline.print_figure_kwargs = {{"png"}}, {{"bbox_inches": "tight"}}
+"""
+
+PRELOAD = """
+import importlib
+for name in {modules!r}:
+    try:
+        importlib.import_module(name)
+    except Exception:  # the notebook that needs it will say so, in its own cell
+        pass
+"""
+
+
+class KernelDied(RuntimeError):
+    """The kernel's process ended while it had work to do."""
+
+
+class NotebookError(RuntimeError):
+    """A cell raised; `ename` and `evalue` are the exception's class and message."""
+
+    def __init__(self, ename, evalue):
+        super().__init__(f"{ename}: {evalue}")
+        self.ename, self.evalue = ename, evalue
+
+
+class _ThisPython(KernelSpecManager):
+    """Kernels of the running interpreter, whatever specs a user has installed."""
+
+    def get_kernel_spec(self, kernel_name):
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=argv, display_name="Python 3", language="python")
+
+
+def kernel_environment(folder):
+    """The environment of a kernel whose temporary files go to `folder`."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    flags = env.get("PYTENSOR_FLAGS", "")
+    if "base_compiledir" not in flags:
+        # PyTensor's compiled code carries no version stamp, so its folder must.
+        cache = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        compiled = cache / "pytensor" / importlib.metadata.version("pytensor")
+        env["PYTENSOR_FLAGS"] = ",".join(filter(None, [flags, f"base_compiledir={compiled}"]))
+    return env | {"IPYTHONDIR": str(folder), "TMPDIR": str(folder)}
+
+
+class WarmKernel:
+    """A running kernel that executes one notebook after another.
+
+        with WarmKernel() as kernel:
+            kernel.preload(["pymc"])
+            kernel.run("01_simulation.ipynb", "out.ipynb", {"seed": 1}, "runs/default")
+
+    On leaving, by whatever way, the kernel and every process it started are gone.
+    """
+
+    def __enter__(self):
+        # A socket's path may have 100 characters, and a test's TMPDIR alone may have more.
+        roomy = len(tempfile.gettempdir()) < 60
+        self.folder = Path(tempfile.mkdtemp(prefix="chain-", dir=None if roomy else "/tmp"))
+        self.manager = AsyncKernelManager(
+            transport="ipc", ip=str(self.folder / "k"), connection_file=str(self.folder / "k.json"),
+            kernel_spec_manager=_ThisPython())
+        self.client, self._is_ready = None, False
+        try:
+            run_sync(self.manager.start_kernel)(
+                cwd=str(self.folder), env=kernel_environment(self.folder),
+                extra_arguments=["--HistoryManager.enabled=False"])
+            self.client = self.manager.client()
+            self.client.start_channels()
+            self.client.allow_stdin = False
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self._kill()
+        loop = asyncio.get_event_loop()
+        pending = asyncio.all_tasks(loop)
+        for task in pending:  # an interrupted wait, which would complain at exit
+            task.cancel()
+        with contextlib.suppress(BaseException):
+            loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
+        if self.client is not None:
+            self.client.stop_channels()
+        run_sync(self.manager.cleanup_resources)()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _kill(self):
+        provisioner = self.manager.provisioner
+        if provisioner is None or provisioner.pid is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(provisioner.pid, signal.SIGKILL)  # it leads its own session, hence its group
+        if provisioner.process is not None:
+            provisioner.process.wait()
+
+    def preload(self, modules):
+        """Have the kernel import `modules` (names) without waiting for it."""
+        self._execute(PRELOAD.format(modules=list(modules)))
+
+    def _execute(self, code):
+        """Send code that leaves no names behind; the message's id."""
+        return self.client.execute(f"get_ipython().reset(new_session=True); exec({code!r}, {{}})", silent=True)
+
+    def run(self, notebook, output, parameters, folder, bar=None):
+        """Execute one notebook with `folder` as the kernel's working directory.
+
+        Parameters
+        ----------
+        notebook, output : path-like
+            What to execute, and where papermill writes it, cell by cell.
+        parameters : dict
+            Plain Python values for the cell tagged `parameters`.
+        folder : path-like
+        bar : tqdm, optional
+            Advanced by one for each cell.
+
+        Raises
+        ------
+        NotebookError
+            A cell raised; the output shows it.
+        KernelDied
+            The kernel's process ended. The output's last started cell carries
+            an error output; nothing else in it tells.
+        """
+        from runner import engine  # imports papermill
+
+        self.warm_up()
+        run_sync(self._wipe)(os.path.realpath(folder))
+        engine.execute(self, notebook, output, parameters, bar)
+
+    def warm_up(self):
+        """Import papermill while the kernel preloads, then wait for the kernel."""
+        from runner import engine  # noqa: F401
+
+        if not self._is_ready:
+            run_sync(self._wait_until_ready)()
+
+    async def _wipe(self, folder):
+        reply = await self._ask(self._execute(WIPE.format(folder=folder)))
+        if reply["content"]["status"] != "ok":
+            raise NotebookError(reply["content"]["ename"], reply["content"]["evalue"])
+
+    async def _wait_until_ready(self):
+        """Wait for an answer on both channels: outputs sent before iopub is connected are lost."""
+        for _ in range(READY_SECONDS):
+            await self._ask(self.client.kernel_info())
+            with contextlib.suppress(Empty):
+                await self.client.get_iopub_msg(timeout=1)
+                self._is_ready = True
+                return
+        raise KernelDied("the kernel did not start")
+
+    async def _ask(self, message):
+        """The reply to a message already sent, or `KernelDied`."""
+        while True:
+            try:
+                reply = await self.client.get_shell_msg(timeout=0.5)
+            except Empty:
+                if not await self.manager.is_alive():
+                    raise KernelDied("the kernel died before the first cell") from None
+            else:
+                if reply["parent_header"].get("msg_id") == message:
+                    return reply
