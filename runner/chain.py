@@ -34,6 +34,7 @@ from parameters import NAMES, InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
+CODE = ("helpers.py", "pictures.py", "requirements.lock")  # what a notebook's cells rest on
 PROJECT = "gaussian-mixtures-two-ways"
 MANIFEST, REPORT, VERDICT = "manifest.json", "report.html", "verdict.json"
 PAGE_SOURCES = (ROOT / "runner" / "page.py", ROOT / "runner" / "page.html.j2", ROOT / "parameters.py")
@@ -200,7 +201,7 @@ def stage_hash(stage, values, folder, data):
         "parameters": {name: values[name] for name in stage.parameters},
         "cells": [(cell["cell_type"], source(cell["source"]), sorted(tags(cell))) for cell in stage.cells],
         "writes": stage.writes,
-        "code": [file_hash(root / name) for name in ("helpers.py", "requirements.lock")],
+        "code": [file_hash(root / name) for name in CODE],
         "reads": {name: file_hash(folder / name) for name in stage.reads},
         "data": [(path.name, file_hash(path)) for path in data] if "data" in stage.parameters else [],
     })
@@ -314,7 +315,7 @@ def run(parameters, folder, notebooks=NOTEBOOKS, force=False, kernel=None, audie
     folder : path-like
         The run folder; made if it is not there.
     notebooks : path-like
-        The chain's notebooks; helpers.py and requirements.lock lie beside them.
+        The chain's notebooks; helpers.py, pictures.py and requirements.lock lie beside their folder.
     force : bool
         Run every stage, whatever its record says.
     kernel : WarmKernel, optional

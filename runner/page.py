@@ -37,6 +37,11 @@ UNSHOWN_TAGS = {"hide", "parameters", "injected-parameters"}
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 PROGRESS = re.compile(r"[█━╸╺▏▎▍▌▋▊▉]|\d+%\||\bit/s|\bs/it|\r")
+EMPTY_HEADER = re.compile(r"<th[^>]*>\s*</th>")
+# pandas gives the index's name a row of its own below the columns' names.
+INDEX_ROW = re.compile(r"(<tr>\s*)<td></td>((?:\s*<th[^>]*>[^<]*</th>)+)\s*</tr>\s*"
+                       r"<tr>\s*(<th[^>]*>[^<]*</th>)(?:\s*<td></td>)+\s*</tr>\s*")
+FIGURE_END = "</figure>\n"
 TEMPLATE = "page.html.j2"
 
 _lexer, _formatter = PythonLexer(), HtmlFormatter(nowrap=True)
@@ -156,8 +161,8 @@ def clean_table(markup):
     """The tables in an HTML output, without the styles that would fight the page's."""
     parser = _TableOnly()
     parser.feed("".join(re.findall(r"<table.*?</table>", markup, re.DOTALL)))
-    empty = "".join(parser.parts)
-    return re.sub(r"<th[^>]*>\s*</th>", lambda cell: re.sub("th", "td", re.sub(r' scope="\w+"', "", cell.group())), empty)
+    filled = EMPTY_HEADER.sub("<td></td>", "".join(parser.parts))
+    return INDEX_ROW.sub(r"\1\3\2</tr>\n", filled)
 
 
 # -- outputs ----------------------------------------------------------------------------------
@@ -183,23 +188,30 @@ def figure(kind, data, metadata):
         size = f' width="{notes.get("width", width)}" height="{notes.get("height", height)}"'
     else:
         data, size = base64.b64encode(data.encode()).decode(), ""
-    return f'<figure><img src="data:{kind};base64,{data}"{size}{described}></figure>\n'
+    return f'<figure><img src="data:{kind};base64,{data}"{size}{described}>{FIGURE_END}'
 
 
 def _rich(output):
     """A display or a result, in the first form the page has a use for."""
-    data, metadata = {kind: value for kind, value in output["data"].items()}, output.get("metadata", {})
+    data, metadata = output["data"], output.get("metadata", {})
     if WIDGET in data:
         return ""
     for kind in ("image/svg+xml", "image/png"):
         if kind in data:
             return figure(kind, _joined(data[kind]), metadata)
-    if "<table" in (table_markup := _joined(data.get("text/html", ""))):
-        return scrolling(clean_table(table_markup))
+    markup, text = _joined(data.get("text/html", "")), _joined(data.get("text/plain", ""))
+    if "<table" in markup:
+        return scrolling(clean_table(markup))
+    if 'class="highlight"' in markup:  # IPython's Code
+        return f'<pre tabindex="0"><code>{_coloured(text)}</code></pre>\n'
     for kind in ("text/markdown", "text/latex"):
         if kind in data:
             return markdown(_joined(data[kind]))
-    return _preformatted(_joined(data.get("text/plain", "")))
+    return _preformatted(text)
+
+
+def _coloured(code):
+    return highlight(code, _lexer, _formatter)
 
 
 def _preformatted(text, style="output"):
@@ -229,6 +241,17 @@ def output_markup(output):
     return _rich(output)
 
 
+def outputs_markup(outputs):
+    """A cell's outputs as HTML; one marked `caption` in its metadata joins the figure before it."""
+    parts = []
+    for output in outputs:
+        part = output_markup(output)
+        if output.get("metadata", {}).get("caption") and parts and parts[-1].endswith(FIGURE_END):
+            part = f"{parts.pop().removesuffix(FIGURE_END)}<figcaption>{part}</figcaption>{FIGURE_END}"
+        parts.append(part)
+    return "".join(parts)
+
+
 # -- chapters ---------------------------------------------------------------------------------
 
 
@@ -236,8 +259,8 @@ def _code(cell):
     text = _joined(cell["source"]).strip()
     if not text:
         return ""
-    coloured = highlight(text, _lexer, _formatter)
-    return f'<details class="code"><summary>Code</summary><pre tabindex="0"><code>{coloured}</code></pre></details>\n'
+    return (f'<details class="code"><summary>Code</summary><pre tabindex="0"><code>{_coloured(text)}</code></pre>'
+            "</details>\n")
 
 
 def _chapter(name, notebook, lifted):
@@ -245,7 +268,7 @@ def _chapter(name, notebook, lifted):
     headings, parts = Headings(name), []
     for cell in notebook["cells"]:
         cell_tags = set(cell["metadata"].get("tags", []))
-        outputs = "".join(map(output_markup, cell.get("outputs", [])))
+        outputs = outputs_markup(cell.get("outputs", []))
         for tag in cell_tags & set(SUMMARY_TAGS):
             lifted[tag] += outputs
         if cell_tags & UNSHOWN_TAGS:
