@@ -1,6 +1,6 @@
 """The door: one report from one set of parameters.
 
-    report.py run [PARAMS.yml] [-p NAME VALUE]... [--out DIR] [--force]
+    report.py run [PARAMS.yml] [-p NAME VALUE]... [--out DIR] [--notebooks DIR] [--force]
     report.py render RUN_DIR
 
 Exit status: 0 trusted, 2 bad input, 3 report written but not to be trusted,
@@ -10,6 +10,7 @@ Exit status: 0 trusted, 2 bad input, 3 report written but not to be trusted,
 import argparse
 import csv
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -43,6 +44,7 @@ def read_arguments(argv):
     run.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="overrides",
                      help="a parameter that wins over the file's; VALUE is YAML")
     run.add_argument("--out", metavar="DIR", help="the run folder; default: runs/<name of the params or data file>")
+    run.add_argument("--notebooks", metavar="DIR", default=chain.NOTEBOOKS, help="run another chain than notebooks/")
     run.add_argument("--force", action="store_true", help="run every notebook again")
     render = commands.add_parser("render", help="write a finished run's report.html anew")
     render.add_argument("run_dir", metavar="RUN_DIR")
@@ -61,8 +63,8 @@ def read_overrides(pairs):
 
 
 def default_folder(params, data):
-    """`runs/<stem>` of the params file, else of the data, else of what is simulated."""
-    return Path("runs") / (Path(params or data or "simulation").stem or "run")
+    """`runs/<stem>` of the params file, else of the data (without a glob's stars), else `runs/simulation`."""
+    return Path("runs") / (re.sub(r"[*?\[\]]", "", Path(params or data or "simulation").stem) or "data")
 
 
 class Progress(chain.Silent):
@@ -133,7 +135,7 @@ def run(arguments):
     """The `run` command; the exit status."""
     values = parameters.load(arguments.params, read_overrides(arguments.overrides))
     folder = Path(arguments.out or default_folder(arguments.params, values.data))
-    outcome = chain.run(values, folder, force=arguments.force, audience=Progress())
+    outcome = chain.run(values, folder, arguments.notebooks, arguments.force, audience=Progress())
     if outcome.up_to_date:
         print("up to date")
     return tell(folder, outcome.manifest)

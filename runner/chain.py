@@ -26,6 +26,7 @@ import os
 import platform
 import re
 import subprocess
+import sysconfig
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,6 @@ from parameters import NAMES, InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
-CODE = ("helpers.py", "pictures.py", "requirements.lock")  # what a notebook's cells rest on
 PROJECT = "gaussian-mixtures-two-ways"
 MANIFEST, REPORT, VERDICT = "manifest.json", "report.html", "verdict.json"
 PAGE_SOURCES = (ROOT / "runner" / "page.py", ROOT / "runner" / "page.html.j2", ROOT / "parameters.py")
@@ -131,16 +131,35 @@ def _parameter_names(notebook, cells):
 
 def imported_modules(stages):
     """The modules that the stages' cells import, in order of appearance."""
-    modules = {}
-    for cell in (cell for stage in stages for cell in stage.cells if cell["cell_type"] == "code"):
-        lines = source(cell["source"]).splitlines()
-        with contextlib.suppress(SyntaxError):
-            for node in ast.parse("\n".join(line for line in lines if not line.startswith(("%", "!")))).body:
-                if isinstance(node, ast.Import):
-                    modules |= dict.fromkeys(alias.name for alias in node.names)
-                elif isinstance(node, ast.ImportFrom):
-                    modules[node.module] = None
-    return list(modules)
+    cells = (source(cell["source"]) for stage in stages for cell in stage.cells if cell["cell_type"] == "code")
+    return list(dict.fromkeys(name for text in cells for name in _imports(text)))
+
+
+@functools.lru_cache(maxsize=None)
+def _imports(code):
+    """The modules that code imports, lines of IPython's own aside."""
+    lines = [line for line in code.splitlines() if not line.startswith(("%", "!"))]
+    try:
+        nodes = list(ast.walk(ast.parse("\n".join(lines))))
+    except SyntaxError:  # the notebook will say so, in its own cell
+        return ()
+    whole = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    parts = [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    return (*whole, *parts)
+
+
+def project_code(stage):
+    """The project's own files that a stage's cells rest on: what they import, and so on from there.
+
+    The schema is not among them: the values that it lets through are hashed themselves.
+    """
+    root, found, modules = stage.path.parent.parent, set(), imported_modules([stage])
+    while modules:
+        name = modules.pop().split(".")[0]
+        files = {*root.glob(f"{name}.py"), *root.glob(f"{name}/*.py")} - found if name != "parameters" else set()
+        found |= files
+        modules += [module for path in files for module in _imports(path.read_text(encoding="utf-8"))]
+    return sorted(found)
 
 
 # -- hashes -----------------------------------------------------------------------------------
@@ -197,11 +216,12 @@ def folder_parameters(parameters, folder):
 def stage_hash(stage, values, folder, data):
     """The hash of all that goes into a stage: parameters, cells, code, files it reads."""
     root = stage.path.parent.parent
+    code = [root / "requirements.lock", *project_code(stage)]
     return value_hash({
         "parameters": {name: values[name] for name in stage.parameters},
         "cells": [(cell["cell_type"], source(cell["source"]), sorted(tags(cell))) for cell in stage.cells],
         "writes": stage.writes,
-        "code": [file_hash(root / name) for name in CODE],
+        "code": {str(path.relative_to(root)): file_hash(path) for path in code},
         "reads": {name: file_hash(folder / name) for name in stage.reads},
         "data": [(path.name, file_hash(path)) for path in data] if "data" in stage.parameters else [],
     })
@@ -315,7 +335,7 @@ def run(parameters, folder, notebooks=NOTEBOOKS, force=False, kernel=None, audie
     folder : path-like
         The run folder; made if it is not there.
     notebooks : path-like
-        The chain's notebooks; helpers.py, pictures.py and requirements.lock lie beside their folder.
+        The chain's notebooks; the code they import and requirements.lock lie beside their folder.
     force : bool
         Run every stage, whatever its record says.
     kernel : WarmKernel, optional
@@ -421,8 +441,7 @@ class _Run:
         return seconds
 
     def _keep_notebook(self, stage, part, record):
-        executed = read_json(part)
-        _forget_machine(executed)
+        executed = _without_machine(part.read_text(encoding="utf-8"))
         executed["metadata"]["chain"] = {"reads": stage.reads, "writes": stage.writes, **record}
         _write_json(self.folder / stage.notebook, executed)
 
@@ -457,13 +476,17 @@ class _Run:
         return write_report(self.folder, manifest, self._names())
 
 
-def _forget_machine(executed):
-    """Remove what names a path or a time, or differs from run to run, from an executed notebook."""
+def _without_machine(text):
+    """An executed notebook (JSON text) without what names a path or a time, or is drawn at random."""
+    for path in (sysconfig.get_path("purelib"), sysconfig.get_path("stdlib"), str(ROOT)):
+        text = text.replace(f"{path}/", "")
+    executed = json.loads(re.sub(r"[^\s\"]*/ipykernel_\d+/\d+\.py", "cell", text))
     executed["metadata"].pop("papermill", None)
     for cell in executed["cells"]:
         cell["metadata"].pop("papermill", None)
         if "injected-parameters" in tags(cell):
-            cell["id"] = "injected-parameters"  # papermill draws it at random
+            cell["id"] = "injected-parameters"
+    return executed
 
 
 def _versions():

@@ -36,7 +36,7 @@ SUMMARY_TAGS = ("summary-answer", "summary-verdict", "summary-figure", "summary-
 UNSHOWN_TAGS = {"hide", "parameters", "injected-parameters"}
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-PROGRESS = re.compile(r"[█━╸╺▏▎▍▌▋▊▉]|\d+%\||\bit/s|\bs/it|\r")
+PROGRESS = re.compile(r"[█━╸╺▏▎▍▌▋▊▉]|\d+%\||\bit/s|\bs/it|\r(?!\n)")
 EMPTY_HEADER = re.compile(r"<th[^>]*>\s*</th>")
 # pandas gives the index's name a row of its own below the columns' names.
 INDEX_ROW = re.compile(r"(<tr>\s*)<td></td>((?:\s*<th[^>]*>[^<]*</th>)+)\s*</tr>\s*"
@@ -219,26 +219,22 @@ def _preformatted(text, style="output"):
     return f'<pre class="{style}" tabindex="0">{html.escape(text)}</pre>\n' if text.strip() else ""
 
 
-def _stream(output):
-    text = _joined(output["text"])
-    if PROGRESS.search(text):
-        return ""
-    if output["name"] == "stdout":
-        return _preformatted(text)
-    shown = _preformatted(text)
-    return f"<details><summary>Messages</summary>{shown}</details>\n" if shown else ""
+def _warnings(outputs):
+    """What a cell's libraries warned of, folded; their chatter stays in the notebook."""
+    texts = [_joined(output["text"]) for output in outputs if output.get("name") == "stderr"]
+    shown = "".join(text for text in texts if "Warning" in text and not PROGRESS.search(text))
+    return f"<details><summary>Warnings</summary>{_preformatted(shown)}</details>\n" if shown else ""
 
 
 def output_markup(output):
-    """One output as HTML; empty for progress bars, widgets and nothing."""
+    """One output as HTML; empty for progress bars, widgets, messages and nothing."""
     kind = output["output_type"]
-    if kind == "stream":
-        return _stream(output)
     if kind == "error":
         return _preformatted("\n".join(output["traceback"]), "error")
-    if PROGRESS.search(_joined(output["data"].get("text/plain", ""))):
+    text = _joined(output["text"] if kind == "stream" else output["data"].get("text/plain", ""))
+    if output.get("name") == "stderr" or PROGRESS.search(text):
         return ""
-    return _rich(output)
+    return _preformatted(text) if kind == "stream" else _rich(output)
 
 
 def outputs_markup(outputs):
@@ -249,7 +245,7 @@ def outputs_markup(outputs):
         if output.get("metadata", {}).get("caption") and parts and parts[-1].endswith(FIGURE_END):
             part = f"{parts.pop().removesuffix(FIGURE_END)}<figcaption>{part}</figcaption>{FIGURE_END}"
         parts.append(part)
-    return "".join(parts)
+    return "".join(parts) + _warnings(outputs)
 
 
 # -- chapters ---------------------------------------------------------------------------------

@@ -1,0 +1,252 @@
+"""The page: complete by itself, escaped, in order; and the same from a real browser's view."""
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+import struct
+import zlib
+from html.parser import HTMLParser
+
+import pytest
+import tiny
+
+from parameters import Parameters
+from runner import chain, page
+
+
+def png(width=2, height=1):
+    """A grey PNG, base64."""
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    rows = zlib.compress((b"\0" + b"\x80" * width) * height)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return base64.b64encode(data).decode()
+
+
+def show(data, metadata=None):
+    return {"output_type": "display_data", "data": data, "metadata": metadata or {}}
+
+
+def stream(text, name="stdout"):
+    return {"output_type": "stream", "name": name, "text": text}
+
+
+FIGURE = show({"image/png": png(), "text/plain": "<Figure>"}, {"image/png": {"alt": "A \"grey\" <bar>"}})
+CAPTION = show({"text/markdown": "*Two pixels.*", "text/plain": ""}, {"caption": True})
+SVG = show({"image/svg+xml": "<svg xmlns='http://www.w3.org/2000/svg'/>"}, {"image/svg+xml": {"alt": "Nothing"}})
+TABLE = show({"text/plain": "table", "text/html": (
+    "<style scoped>.dataframe {color: red}</style><table border='1' class='dataframe' onclick='x()'><thead>"
+    "<tr><th></th><th>mean &lt;b&gt;</th></tr><tr><th>component</th><th></th></tr></thead>"
+    "<tbody><tr><th>0</th><td>150.0</td></tr></tbody></table><script>alert(1)</script>")})
+
+CHAPTERS = [
+    ("01_first", tiny.notebook(
+        tiny.text("# 1 · The *first*\n\nReads $x_1$; see [the second](02_second.ipynb)."),
+        tiny.cell("seed = 1", "parameters"), tiny.cell("seed = 2", "injected-parameters"),
+        tiny.cell("import hidden_module", "hide", outputs=[stream("hidden output")]),
+        tiny.text("### Deeper than allowed\n\n$$\\mu_k \\sim \\mathrm{Normal}(m_k, t_k^{-1})$$"),
+        tiny.cell("if a < b:\n    plot('x')", outputs=[FIGURE, CAPTION]),
+        tiny.cell("table", outputs=[TABLE]),
+        tiny.cell("verdict", "summary-verdict", outputs=[show({"text/markdown": "**Trusted**, R-hat 1.00"})]))),
+    ("02_second", tiny.notebook(
+        tiny.text("# 2 · The second\n\n## Same\n\n<script>alert(2)</script>\n\n## Same"),
+        tiny.cell("noise", outputs=[
+            stream("\x1b[31mred\x1b[0m words"), stream("50%|█████     | 5/10 [00:01<00:01, 5it/s]", "stderr"),
+            stream("Sampling took 12 seconds.\n", "stderr"), stream("x.py: UserWarning: careful\n", "stderr"),
+            stream("  \n"), show({page.WIDGET: {"model_id": "1"}, "text/plain": "Output()"})]),
+        tiny.cell("figure", "summary-figure", outputs=[show({"image/png": png(3, 2)}, {"image/png": {"alt": "Main"}}),
+                                                       CAPTION]),
+        tiny.cell("svg", outputs=[SVG]),
+        tiny.cell("answer", "summary-answer", outputs=[show({"text/latex": "$$a = b$$"})]),
+        tiny.cell("1 / 0", outputs=[{"output_type": "error", "ename": "E", "evalue": "", "traceback": ["\x1b[1mE<\x1b[0m"]}]))),
+]
+TITLE = "Length & <b>width</b>"
+MANIFEST = {"parameters": Parameters(title=TITLE).model_dump(), "versions": {"python": "3.12.1", "pymc": "6.4.0"},
+            "commit": "0123456789abcdef", "dirty": True}
+HTML = page.render(CHAPTERS, MANIFEST)
+
+
+class Elements(HTMLParser):
+    """Every element's tag and attributes, in order."""
+
+    def __init__(self, markup):
+        super().__init__()
+        self.found, self.open = [], []
+        self.feed(markup)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+    def all(self, *tags):
+        return [attributes for tag, attributes in self.found if tag in tags]
+
+
+def requests(markup):
+    """The addresses that a browser would fetch by itself."""
+    elements = Elements(markup)
+    fetched = [value for tag, attributes in elements.found for name, value in attributes.items()
+               if name in ("src", "srcset", "data", "poster", "background") or (name == "href" and tag not in ("a",))]
+    fetched += re.findall(r"url\(([^)]*)\)|@import ([^;]*)", "".join(re.findall(r"<style.*?</style>", markup, re.DOTALL)))
+    return [address for address in fetched if not str(address).startswith("data:")]
+
+
+def order_of_headings(markup):
+    return [int(tag[1]) for tag, _ in Elements(markup).found if re.fullmatch("h[1-6]", tag)]
+
+
+def check_page(markup):
+    """What holds for every page, of this test's and of the real notebooks."""
+    levels, elements = order_of_headings(markup), Elements(markup)
+    assert requests(markup) == []
+    assert levels.count(1) == 1 and levels[0] == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:]))
+    assert [image for image in elements.all("img") if not image.get("alt")] == []
+    ids = [attributes["id"] for _, attributes in elements.found if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = [link["href"][1:] for link in elements.all("a") if link["href"].startswith("#")]
+    assert set(links) <= set(ids)
+
+
+def test_the_page_is_whole_and_in_order():
+    check_page(HTML)
+    assert order_of_headings(HTML)[:5] == [1, 2, 2, 3, 2]
+
+
+def test_the_stored_notebooks_make_such_a_page():
+    chapters = [(stage.name, chain.read_json(stage.path)) for stage in chain.read_chain()]
+    markup = page.render(chapters, MANIFEST)
+    check_page(markup)
+
+
+def test_the_same_notebooks_give_the_same_bytes():
+    assert page.render(CHAPTERS, MANIFEST) == HTML
+
+
+def test_the_title_and_raw_html_are_escaped():
+    assert "<title>Length &amp; &lt;b&gt;width&lt;/b&gt;</title>" in HTML
+    assert "<h1>Length &amp; &lt;b&gt;width&lt;/b&gt;</h1>" in HTML
+    assert "alert(1)" not in HTML and "<script>alert" not in HTML
+    assert HTML.count("<script") == 1
+
+
+def test_the_policy_lets_only_the_pages_own_script_run():
+    script = re.search(r"<script>(.*)</script>", HTML, re.DOTALL).group(1)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in HTML
+
+
+def test_lifted_cells_stand_in_the_summary_and_figures_only_there():
+    summary = re.search(r'<section id="summary".*?</section>', HTML, re.DOTALL).group()
+    places = [summary.index(text) for text in ("<mi>a</mi>", "Trusted", 'alt="Main"')]
+    assert places == sorted(places)
+    assert HTML.count('alt="Main"') == 1 and HTML.count(png(3, 2)) == 1
+    assert 'This figure stands in the summary.' in HTML.split("</section>")[2]
+
+
+def test_hidden_cells_and_parameters_cells_are_not_shown():
+    for text in ("hidden_module", "hidden output", "seed = 1", "seed = 2"):
+        assert text not in HTML
+    assert '<th scope="row"><code>seed</code></th><td>20160508</td>' in HTML
+
+
+def test_figures_keep_alt_and_caption():
+    assert 'width="2" height="1" alt="A &quot;grey&quot; &lt;bar&gt;"><figcaption><p><em>Two pixels.' in HTML
+    assert 'alt="Nothing"' in HTML
+    assert "alt=" not in page.figure("image/png", png(), {})  # for a test to find
+
+
+def test_code_is_folded_and_coloured():
+    assert '<details class="code"><summary>Code</summary>' in HTML
+    assert '<span class="k">if</span>' in HTML and '<span class="o">&lt;</span>' in HTML
+
+
+def test_tables_keep_structure_and_lose_style():
+    assert "color: red" not in HTML and "onclick=" not in HTML and 'class="dataframe"' not in HTML
+    assert '<tr><th scope="col">component</th><th scope="col">mean &lt;b&gt;</th></tr>' in HTML
+    assert '<th scope="row">0</th><td>150.0</td>' in HTML
+
+
+def test_noise_is_left_out_and_warnings_folded():
+    for text in ("\x1b", "█", "took 12 seconds", "Output()", '<pre class="output" tabindex="0">  '):
+        assert text not in HTML
+    assert ">red words</pre>" in HTML and ">E&lt;</pre>" in HTML
+    assert re.search(r"<summary>Warnings</summary><pre[^>]*>x.py: UserWarning: careful", HTML)
+
+
+@pytest.mark.parametrize("tex, markup", [
+    (r"x_1 < y", "<msub><mi>x</mi><mn>1</mn></msub>"),
+    (r"w \sim p", "<mo>&#x0223C;</mo>"),
+    (r"\mathrm{Normal}(0)", "<mtext>Normal</mtext>"),
+    (r"\begin{aligned} a &= b \\ c &= d \end{aligned}", "<mtable"),
+])
+def test_formulas_become_mathml(tex, markup):
+    assert markup in page.formula(tex)
+
+
+def test_a_formula_that_cannot_be_read_is_shown_as_it_is():
+    assert page.formula(r"x_1 \left( <") == r"<code>x_1 \left( &lt;</code>"
+
+
+def test_a_price_is_no_formula():
+    assert "<math" not in page.markdown("costs $5 and $6")
+
+
+def test_links_between_notebooks_become_links_between_chapters():
+    assert '<a href="#02_second">the second</a>' in HTML
+
+
+def test_the_foot_says_what_it_was_made_with():
+    assert "pymc 6.4.0, python 3.12.1; at commit <code>0123456789ab</code> with local changes." in HTML
+
+
+@pytest.fixture(scope="module")
+def browser():
+    selenium = pytest.importorskip("selenium.webdriver")
+    driver = shutil.which("chromedriver")
+    if driver is None:
+        pytest.skip("no chromedriver on this machine")
+    options = selenium.ChromeOptions()
+    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                 "--disable-background-networking", "--disable-component-update", "--disable-sync"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    opened = selenium.Chrome(options=options, service=selenium.ChromeService(driver))
+    yield opened
+    opened.quit()
+
+
+def test_a_browser_asks_for_nothing_and_complains_of_nothing(browser, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(HTML, encoding="utf-8")
+    browser.get(path.as_uri())
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
+    asked = [message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"]
+    assert [address for address in asked if not address.startswith("data:")] == [path.as_uri()]
+    assert browser.get_log("browser") == []
+
+
+def test_the_switches_switch(browser, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(HTML, encoding="utf-8")
+    browser.get(path.as_uri())
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    light = browser.execute_script(ground)
+    browser.find_element("id", "theme").click()
+    assert browser.execute_script(ground) != light
+    folded = "return [...document.querySelectorAll('details.code')].filter(d => !d.open).length"
+    assert browser.execute_script(folded) > 0
+    browser.find_element("id", "fold").click()
+    assert browser.execute_script(folded) == 0
+
+
+def test_a_narrow_window_does_not_scroll_sideways(browser, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text(HTML, encoding="utf-8")
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                            {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True})
+    browser.get(path.as_uri())
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390

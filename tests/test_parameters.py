@@ -1,0 +1,121 @@
+"""The schema refuses what cannot be run, in one line, and agrees with everything that names a parameter."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from parameters import NAMES, InputError, Parameters, check, load, read_yaml
+from runner import chain
+
+ROOT = Path(__file__).parent.parent
+
+BAD = {
+    "unknown name": ({"n_sampels": 10}, "n_sampels: no such parameter; did you mean n_samples?"),
+    "wrong type": ({"draws": "many"}, "draws: given 'many'"),
+    "true is not one": ({"chains": True}, "chains: given True"),
+    "weights do not sum to one": ({"weights": [0.7, 0.2]}, "sum to 0.9"),
+    "sd of zero": ({"sds": [10, 0]}, "sds[1]: given 0"),
+    "negative sd": ({"sds": [-1, 20]}, "sds[0]: given -1"),
+    "lists of different lengths": ({"means": [1, 2, 3]}, "given 3, 2 and 2 values"),
+    "too few samples": ({"n_samples": 3}, "at least 2 x n_components = 4"),
+    "not finite": ({"means": [1, float("nan")]}, "means[1]: given nan"),
+    "no such choice": ({"sampler": "stan"}, "sampler: given 'stan'"),
+    "no such data": ({"data": "no/such/file.csv"}, "data: given 'no/such/file.csv'"),
+    "a prior center too few": ({"mean_prior_mean": [1]}, "mean_prior_mean: given 1 values"),
+}
+
+
+@pytest.mark.parametrize("values, line", BAD.values(), ids=BAD)
+def test_bad_values_are_refused_in_one_line(values, line):
+    with pytest.raises(InputError) as error:
+        check(values)
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_every_mistake_has_its_line():
+    with pytest.raises(InputError) as error:
+        check({"draws": 0, "tune": 0})
+    assert [line.split(":")[0] for line in str(error.value).splitlines()] == ["draws", "tune"]
+
+
+@pytest.mark.parametrize("text", ["- a list", "a: [1", "1: 2"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
+    path = tmp_path / "params.yml"
+    path.write_text(text)
+    with pytest.raises(InputError):
+        read_yaml(path)
+
+
+def test_overrides_win(tmp_path):
+    path = tmp_path / "params.yml"
+    path.write_text("draws: 100\nseed: 1\n")
+    values = load(path, {"draws": 200})
+    assert (values.draws, values.seed, values.tune) == (200, 1, Parameters().tune)
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=1, max_size=6))
+def test_weights_are_taken_exactly_when_they_sum_to_one(parts):
+    weights = [part / sum(parts) for part in parts]
+    given_values = {"means": [float(i) for i in range(len(parts))], "sds": [1.0] * len(parts)}
+    assert check({**given_values, "weights": weights}).weights == weights
+    with pytest.raises(InputError):
+        check({**given_values, "weights": [weight * 0.99 for weight in weights]})
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "params").glob("*.yml")), ids=lambda path: path.stem)
+def test_the_params_files_are_valid(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    load(path)
+
+
+def notebook_defaults(stage):
+    """The literals in a stage's parameters cell."""
+    (cell,) = (cell for cell in stage.cells if "parameters" in chain.tags(cell))
+    tree = ast.parse(chain.source(cell["source"]))
+    assert all(isinstance(node, ast.Assign) for node in tree.body), "a parameters cell holds assignments only"
+    return {node.targets[0].id: ast.literal_eval(node.value) for node in tree.body}
+
+
+@pytest.mark.parametrize("stage", chain.read_chain(), ids=lambda stage: stage.name)
+def test_a_parameters_cell_holds_the_seeds_own_report(stage, monkeypatch):
+    """By itself in JupyterLab, a notebook shows what `make report` runs."""
+    monkeypatch.chdir(ROOT)
+    values = notebook_defaults(stage)
+    assert values.pop("run_dir") == "../runs/default"
+    expected = load("params/default.yml").model_dump()
+    assert values == {name: expected[name] for name in values}
+
+
+def test_every_parameter_reaches_a_notebook_or_the_page():
+    used = {name for stage in chain.read_chain() for name in stage.parameters}
+    assert set(NAMES) - used == {"title"}
+
+
+def test_no_numbered_notebook_is_stored_with_papermill_metadata():
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        assert "papermill" not in notebook["metadata"]
+
+
+def test_every_parameter_is_explained():
+    for name, field in Parameters.model_fields.items():
+        assert field.description, name
+        assert set(field.json_schema_extra) == {"group", "unit"}, name
+
+
+def test_a_table_in_the_readme_names_every_parameter():
+    readme = ROOT / "README.md"
+    if not readme.exists():
+        pytest.skip("no README yet")
+    missing = [name for name in NAMES if f"`{name}`" not in readme.read_text(encoding="utf-8")]
+    assert missing == []
+
+
+def test_yaml_numbers_in_scientific_notation_are_numbers():
+    assert check({"em_tolerance": yaml.safe_load("1e-6")}).em_tolerance == 1e-6
