@@ -22,10 +22,15 @@ from parameters import InputError
 from runner import chain
 
 TRUSTED, FAILED, BAD_INPUT, UNTRUSTED = 0, 1, 2, 3
+SIGNALS = signal.SIGINT, signal.SIGTERM
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, to be cleaned up after like Ctrl-C."""
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or its like; `signal` is the signal's number."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.signal = number
 
 
 class _Parser(argparse.ArgumentParser):
@@ -147,25 +152,28 @@ def render(arguments):
     return tell(folder, chain.render(folder))
 
 
-def _terminate(*_):
-    raise Terminated
+def _interrupt(number, _):
+    for other in SIGNALS:  # an impatient second one must not disturb the clearing up
+        signal.signal(other, signal.SIG_IGN)
+    raise Interrupted(number)
 
 
 def main(argv=None):
     """Do what the command line asks; the exit status."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
     try:
         arguments = read_arguments(argv)
         return {"run": run, "render": render}[arguments.command](arguments)
     except InputError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
-    except chain.ChainError as error:
+    except (chain.ChainError, OSError) as error:
         print(error, file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt as error:
+    except Interrupted as interrupt:
         print("interrupted; the next run continues", file=sys.stderr)
-        return 128 + (signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
+        return 128 + interrupt.signal
 
 
 if __name__ == "__main__":

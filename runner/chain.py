@@ -386,7 +386,7 @@ class _Run:
     def _is_finished(self, manifest):
         return (is_manifest(manifest) and manifest["status"] == "finished"
                 and all(is_current(stage, self._hash(stage), self.folder) for stage in self.stages)
-                and manifest["hashes"]["page"] == page_hash(self.folder, self._names(), manifest["parameters"])
+                and manifest["hashes"].get("page") == page_hash(self.folder, self._names(), manifest["parameters"])
                 and manifest["parameters"] == self._shown_parameters()
                 and manifest["hashes"][REPORT] == file_hash(self.folder / REPORT))
 
@@ -418,6 +418,8 @@ class _Run:
 
         with WarmKernel() as kernel:
             kernel.preload(imported_modules(stages))
+            from runner import page  # noqa: F401  will be needed, and there is time now
+
             yield kernel
 
     def _run_stage(self, stage, expected, kernel, bar):
@@ -444,6 +446,7 @@ class _Run:
         executed = _without_machine(part.read_text(encoding="utf-8"))
         executed["metadata"]["chain"] = {"reads": stage.reads, "writes": stage.writes, **record}
         _write_json(self.folder / stage.notebook, executed)
+        part.unlink()
 
     def _keep_failure(self, stage, part, error):
         """Keep the notebook that shows the failure, say so in the manifest, and raise."""
@@ -540,7 +543,8 @@ def render(folder):
     """
     folder = Path(folder)
     manifest = read_json(folder / MANIFEST)
-    if not is_manifest(manifest) or manifest["status"] != "finished":
+    names = list(manifest["hashes"]["stages"]) if is_manifest(manifest) and manifest["status"] == "finished" else []
+    if not names or not all((folder / f"{name}.ipynb").exists() for name in names):
         raise InputError(f"{os.path.relpath(folder)}: allowed: the folder of a finished run")
     with locked(folder):
-        return write_report(folder, manifest, list(manifest["hashes"]["stages"]))
+        return write_report(folder, manifest, names)
