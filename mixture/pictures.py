@@ -9,7 +9,7 @@ import numpy as np
 import seaborn as sns
 from IPython.display import Markdown, display
 
-from helpers import component_log_density, mixture_log_density
+from mixture.density import component_log_density, mixture_log_density
 
 _PALETTE = sns.color_palette("colorblind").as_hex()
 COMPONENT = [_PALETTE[i] for i in (0, 1, 2, 3, 9, 5)]
