@@ -1,0 +1,107 @@
+"""The density of a Gaussian mixture, at points and over cells.
+
+Weights, means and sds are arrays of shape (..., K): the last axis is the
+component, leading axes such as (chain, draw) are kept.
+"""
+
+import numpy as np
+from scipy import special
+
+
+def _columns(*components):
+    """Each array with an axis for the points before its last."""
+    return tuple(np.asarray(a, float)[..., None, :] for a in components)
+
+
+def _log_weights(weights):
+    with np.errstate(divide="ignore"):  # an empty component has weight 0, log -inf
+        return np.log(weights)
+
+
+def component_log_density(x, weights, means, sds):
+    """Log of weight x Normal density at points, component by component.
+
+    Parameters
+    ----------
+    x : array_like, shape (N,)
+        Data units.
+    weights, means, sds : array_like, shape (..., K)
+
+    Returns
+    -------
+    ndarray, shape (..., N, K)
+    """
+    weights, means, sds = _columns(weights, means, sds)
+    z = (np.asarray(x, float)[:, None] - means) / sds
+    return _log_weights(weights) - np.log(sds) - np.log(2 * np.pi) / 2 - z**2 / 2
+
+
+def log_normal_mass(lower, upper, means, sds):
+    """log(Phi((upper - mean) / sd) - Phi((lower - mean) / sd)), exact far into both tails."""
+    left, right = (lower - means) / sds, (upper - means) / sds
+    mirror = left > 0  # the left tail is where log Phi keeps its precision
+    left, right = np.where(mirror, -right, left), np.where(mirror, -left, right)
+    log_right = special.log_ndtr(right)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mass = log_right + np.log1p(-np.exp(special.log_ndtr(left) - log_right))
+    return np.where(np.isnan(mass), -np.inf, mass)
+
+
+def component_log_likelihood(sample, weights, means, sds):
+    """Log likelihood of one observation in each row of a sample, component by component.
+
+    Parameters
+    ----------
+    sample : Sample
+        Exact values count by their density, cells by their mass.
+    weights, means, sds : array_like, shape (..., K)
+
+    Returns
+    -------
+    ndarray, shape (..., M, K)
+    """
+    if sample.exact:
+        return component_log_density(sample.value, weights, means, sds)
+    weights, means, sds = _columns(weights, means, sds)
+    return _log_weights(weights) + log_normal_mass(sample.lower[:, None], sample.upper[:, None], means, sds)
+
+
+def log_sum_components(terms):
+    """log sum exp over the last axis; K is small, so a loop over it beats a reduction."""
+    total = terms[..., 0]
+    for k in range(1, terms.shape[-1]):
+        total = np.logaddexp(total, terms[..., k])
+    return total
+
+
+def mixture_log_density(x, weights, means, sds):
+    """Log density of the mixture at points, shape (..., N); see `component_log_density`."""
+    return log_sum_components(component_log_density(x, weights, means, sds))
+
+
+def mixture_log_likelihood(sample, weights, means, sds):
+    """Log likelihood of one observation in each row of a sample, shape (..., M)."""
+    return log_sum_components(component_log_likelihood(sample, weights, means, sds))
+
+
+def mixture_cdf(x, weights, means, sds):
+    """Distribution function of the mixture at points, shape (..., N)."""
+    weights, means, sds = _columns(weights, means, sds)
+    return (weights * special.ndtr((np.asarray(x, float)[:, None] - means) / sds)).sum(axis=-1)
+
+
+def membership_probabilities(sample, weights, means, sds):
+    """Probability that an observation in each row belongs to each component (Bayes' rule).
+
+    Parameters
+    ----------
+    sample : Sample
+    weights, means, sds : array_like, shape (..., K)
+
+    Returns
+    -------
+    ndarray, shape (..., M, K)
+        Sums to one over the last axis.
+    """
+    joint = component_log_likelihood(sample, weights, means, sds)
+    return np.exp(joint - log_sum_components(joint)[..., None])

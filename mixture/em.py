@@ -1,0 +1,313 @@
+"""Maximum likelihood by expectation-maximisation, and how exact it is."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import special
+from scipy.differentiate import hessian
+from sklearn.cluster import kmeans_plusplus
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+
+from mixture.density import component_log_likelihood, log_sum_components, membership_probabilities, mixture_log_likelihood
+from mixture.sample import Sample, simulate_mixture, sort_components
+
+MOST_ITERATIONS = 20_000
+
+
+@dataclass(frozen=True, eq=False)
+class EMFit:
+    """A maximum-likelihood mixture, its components by increasing mean.
+
+    Attributes
+    ----------
+    weights, means, sds : ndarray, shape (K,)
+    log_likelihood : float
+        Natural log, summed over the sample.
+    n : int
+        Observations.
+    equal_variance : bool
+        One sd for all components.
+    entropy : float
+        Of the memberships, natural log, summed over the sample.
+    starts, best_starts, collapsed_starts : int
+        Starts tried, starts that reached this maximum, and starts that were
+        thrown away because a component collapsed onto one or two values.
+    converged : bool
+        The tolerance was met.
+    maxima : list of (tuple of ndarray, float)
+        Where each proper start ended: (weights, means, sds) and log
+        likelihood, the best included.
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    sds: np.ndarray
+    log_likelihood: float
+    n: int
+    equal_variance: bool
+    entropy: float
+    starts: int
+    best_starts: int
+    collapsed_starts: int
+    converged: bool
+    maxima: list
+
+    @property
+    def components(self):
+        """Weights, means and sds as one tuple."""
+        return self.weights, self.means, self.sds
+
+    @property
+    def n_parameters(self):
+        k = len(self.weights)
+        return (k - 1) + k + (1 if self.equal_variance else k)
+
+    @property
+    def bic(self):
+        """Schwarz's criterion, smaller is better (mclust prints its negative)."""
+        return -2 * self.log_likelihood + self.n_parameters * np.log(self.n)
+
+    @property
+    def aic(self):
+        """Akaike's criterion, smaller is better."""
+        return -2 * self.log_likelihood + 2 * self.n_parameters
+
+    @property
+    def icl(self):
+        """BIC with the memberships' entropy as a further penalty (Biernacki et al. 2000)."""
+        return self.bic + 2 * self.entropy
+
+
+class CollapseError(ValueError):
+    """Every start of EM collapsed: the likelihood has no proper maximum that could be found."""
+
+
+def fit_em(sample, n_components, rng, starts=20, tolerance=1e-8, variance="free"):
+    """Fit a mixture by EM from many starts and keep the best proper maximum.
+
+    Exact values go to scikit-learn's `GaussianMixture`, cells to `_em_on_cells`;
+    both see standardised data, so that units do not matter. The likelihood of
+    free variances is unbounded where a component shrinks onto one value: such
+    a start is counted and thrown away.
+
+    Parameters
+    ----------
+    sample : Sample
+    n_components : int
+    rng : numpy.random.Generator
+    starts : int
+        Random starts.
+    tolerance : float
+        Stop when the mean log likelihood gains less than this in an iteration.
+    variance : {"free", "equal"}
+
+    Returns
+    -------
+    EMFit
+
+    Raises
+    ------
+    CollapseError
+        If no start led to a proper maximum.
+    """
+    equal, center, scale = variance == "equal", sample.mean(), sample.sd()
+    lower = (sample.lower - center) / scale
+    standard = Sample(lower, lower if sample.exact else (sample.upper - center) / scale, sample.count)
+    climb = _em_on_values if sample.exact else _em_on_cells
+    found = climb(standard, _random_starts(standard, n_components, rng, starts), tolerance, equal)
+    proper = [components for components, _ in found if not _collapsed(standard, components)]
+    if not proper:
+        raise CollapseError(f"EM with {n_components} components collapsed from each of {starts} starts: lower n_components")
+    reached = np.array([_total(standard, components) for components in proper])
+    # The best start climbs on, so that the answer does not show where the tolerance stopped it.
+    best, converged = climb(standard, [proper[reached.argmax()]], tolerance * 1e-4, equal)[0]
+
+    def in_data_units(w, m, s):
+        return sort_components(w, center + scale * m, scale * s)
+
+    weights, means, sds = in_data_units(*best)
+    share = membership_probabilities(sample, weights, means, sds)
+    same = reached > reached.max() - 1e-4 - 10 * tolerance * sample.n
+    return EMFit(
+        weights, means, sds, _total(sample, (weights, means, sds)), sample.n, equal,
+        float(sample.count @ special.entr(share).sum(axis=1)), starts, int(same.sum()), starts - len(proper),
+        bool(converged), [(in_data_units(*p), _total(sample, in_data_units(*p))) for p in proper])
+
+
+def _random_starts(sample, n_components, rng, starts):
+    """(weights, means, sds) to climb from: k-means++ centers, equal weights, sds as if K components filled the range."""
+    points = []
+    for _ in range(starts):
+        centers, _ = kmeans_plusplus(
+            sample.value[:, None], n_components, sample_weight=sample.count, random_state=int(rng.integers(2**31)))
+        sds = np.full(n_components, np.exp(rng.normal(0, 0.3)) / n_components)  # in sds of the sample
+        points.append((np.full(n_components, 1 / n_components), centers[:, 0], sds))
+    return points
+
+
+def _total(sample, components):
+    return float(sample.count @ mixture_log_likelihood(sample, *components))
+
+
+def _em_on_values(sample, points, tolerance, equal):
+    """scikit-learn's EM from each point: list of ((weights, means, sds), converged)."""
+    found = []
+    for w, m, s in points:
+        model = GaussianMixture(
+            len(w), covariance_type="tied" if equal else "spherical", tol=tolerance, max_iter=MOST_ITERATIONS,
+            reg_covar=1e-12, weights_init=w, means_init=m[:, None],
+            precisions_init=s[:1, None] ** -2.0 if equal else s**-2.0)
+        with warnings.catch_warnings():  # convergence is told by the result
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(sample.value[:, None])
+        variances = np.broadcast_to(np.ravel(model.covariances_), len(w))
+        found.append(((model.weights_, model.means_[:, 0], np.sqrt(variances)), model.converged_))
+    return found
+
+
+def _em_on_cells(sample, points, tolerance, equal):
+    """EM for grouped data (McLachlan & Jones 1988) from all points at once; returns as `_em_on_values`.
+
+    The M step needs the mean and variance of a Normal within each cell, which
+    are those of a truncated Normal. scikit-learn takes no weights, so this
+    one is ours.
+    """
+    c = sample.count / sample.n
+    w, m, s = (np.array(part) for part in zip(*points, strict=True))
+    last, done = np.full(len(points), -np.inf), np.zeros(len(points), bool)
+    for _ in range(MOST_ITERATIONS):
+        on = ~done
+        joint = component_log_likelihood(sample, w[on], m[on], s[on])
+        row = log_sum_components(joint)
+        gain, last[on] = row @ c - last[on], row @ c
+        w[on], m[on], s[on] = _m_step(sample, c, np.exp(joint - row[..., None]), joint, w[on], m[on], s[on], equal)
+        done[on] = gain < tolerance
+        if done.all():
+            break
+    return [((w[i], m[i], s[i]), done[i]) for i in range(len(points))]
+
+
+def _m_step(sample, c, share, joint, w, m, s, equal):
+    """New weights, means and sds from memberships and the moments of truncated Normals."""
+    left, right = ((edge[:, None] - m[:, None, :]) / s[:, None, :] for edge in (sample.lower, sample.upper))
+    log_mass = joint - np.log(w)[:, None, :]
+    with np.errstate(over="ignore", invalid="ignore"):
+        at_left, at_right = (np.exp(-np.square(e) / 2 - np.log(2 * np.pi) / 2 - log_mass) for e in (left, right))
+        first = at_left - at_right
+        second = 1 + left * at_left - right * at_right
+    total = np.einsum("m,smk->sk", c, share)
+    each = c[:, None] * share / total[:, None, :]
+    far = ~np.isfinite(first) | ~np.isfinite(second) | (share < 1e-14)  # no member there: its moments do not matter
+    first, second = np.where(far, 0, first), np.where(far, 1, second)
+    mean = m + s * (each * first).sum(axis=1)
+    step = ((m - mean) / s)[:, None, :]
+    variance = s**2 * (each * (second + 2 * step * first + step**2)).sum(axis=1)
+    if equal:
+        variance = np.broadcast_to((total * variance).sum(axis=1, keepdims=True), variance.shape)
+    return total, mean, np.sqrt(np.maximum(variance, 1e-12))
+
+
+def _collapsed(sample, components):
+    """Whether some component stands on fewer than three different values, or two components are one."""
+    _, means, sds = sort_components(*components)
+    near = np.abs(sample.value[:, None] - means) < 4 * sds + sample.width
+    values = [len(np.unique(sample.value[near[:, k]])) for k in range(len(means))]
+    twins = (np.diff(means) < 1e-3 * sds[:-1]) & (np.abs(np.diff(np.log(sds))) < 1e-3)
+    return min(values) < (3 if sample.exact else 1) or twins.any()
+
+
+def em_standard_errors(sample, fit):
+    """Standard errors of an EM fit from the observed information.
+
+    The information is the negative Hessian of the log likelihood at the
+    maximum, taken numerically in free coordinates (log weight ratios, means
+    in sds, log sds); the delta method brings it back.
+
+    Parameters
+    ----------
+    sample : Sample
+    fit : EMFit
+
+    Returns
+    -------
+    dict of ndarray, shape (K,)
+        Keys weights, means, sds. All NaN where the information is not
+        positive definite: the fit is then no strict maximum.
+    """
+    k, n_sds = len(fit.weights), 1 if fit.equal_variance else len(fit.weights)
+
+    def components(theta):
+        log_ratio = np.concatenate([theta[: k - 1], np.zeros((1, theta.shape[1]))])
+        weights = special.softmax(np.log(fit.weights / fit.weights[-1])[:, None] + log_ratio, axis=0)
+        means = fit.means[:, None] + fit.sds[:, None] * theta[k - 1 : 2 * k - 1]
+        sds = fit.sds[:, None] * np.exp(theta[2 * k - 1 :])
+        return weights.T, means.T, sds.T
+
+    def mean_log_likelihood(theta):
+        points = theta.reshape(len(theta), -1)
+        pieces = np.array_split(points, max(1, points.shape[1] * len(sample.count) * k // 4_000_000), axis=1)
+        total = [mixture_log_likelihood(sample, *components(piece)) @ sample.count for piece in pieces]
+        return np.concatenate(total).reshape(theta.shape[1:]) / sample.n
+
+    curvature = hessian(mean_log_likelihood, np.zeros(2 * k - 1 + n_sds), initial_step=0.1, maxiter=4).ddf
+    information = -sample.n * (curvature + curvature.T) / 2
+    if not np.isfinite(information).all() or np.linalg.eigvalsh(information)[0] <= 0:
+        return {name: np.full(k, np.nan) for name in ("weights", "means", "sds")}
+    covariance = np.linalg.inv(information)
+    slope = (np.diag(fit.weights) - np.outer(fit.weights, fit.weights))[:, : k - 1]  # of the softmax
+    relative = np.sqrt(np.diag(covariance))
+    return {
+        "weights": np.sqrt(np.einsum("ij,jk,ik->i", slope, covariance[: k - 1, : k - 1], slope)),
+        "means": fit.sds * relative[k - 1 : 2 * k - 1],
+        "sds": fit.sds * relative[2 * k - 1 :],
+    }
+
+
+def bootstrap_errors(fit, rng, replicates=200, tolerance=1e-6):
+    """Standard errors by parametric bootstrap: the spread of EM over samples drawn from the fit.
+
+    Each replicate is fitted from the fit itself, so that its components keep
+    their names; the check on `em_standard_errors`, which trusts a quadratic
+    likelihood.
+
+    Parameters
+    ----------
+    fit : EMFit
+    rng : numpy.random.Generator
+    replicates : int
+
+    Returns
+    -------
+    dict of ndarray, shape (K,)
+        Keys weights, means, sds.
+    """
+    drawn = []
+    for _ in range(replicates):
+        values, _ = simulate_mixture(fit.n, *fit.components, rng, "random")
+        (components, _), = _em_on_values(Sample.of_values(values), [fit.components], tolerance, fit.equal_variance)
+        drawn.append(sort_components(*components))
+    return dict(zip(("weights", "means", "sds"), np.std(drawn, axis=0, ddof=1), strict=True))
+
+
+def compare_component_counts(sample, k_max, rng, starts=20, tolerance=1e-8, variance="free"):
+    """EM's criteria for K = 1 to k_max.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by K: log_likelihood, parameters, bic, aic, icl (smaller is
+        better), collapsed (starts thrown away); NaN where every start collapsed.
+    """
+    rows = {}
+    for k in range(1, k_max + 1):
+        try:
+            fit = fit_em(sample, k, rng, starts, tolerance, variance)
+        except CollapseError:
+            rows[k] = {"collapsed": starts}
+            continue
+        rows[k] = {"log_likelihood": fit.log_likelihood, "parameters": fit.n_parameters, "bic": fit.bic,
+                   "aic": fit.aic, "icl": fit.icl, "collapsed": fit.collapsed_starts}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("K")

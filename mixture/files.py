@@ -1,0 +1,61 @@
+"""Whole files or none: how the notebooks write to the run folder and read from it."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from mixture.model import read_posterior
+from mixture.sample import Sample
+
+
+def write_whole(path, write):
+    """Write a file beside its place and move it in, so that no reader sees half of it.
+
+    Parameters
+    ----------
+    path : path-like
+        Its folder is made if need be.
+    write : callable
+        Called with the temporary path.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    try:
+        write(part)
+        os.chmod(part, 0o644)  # mkstemp keeps it to its owner
+        os.replace(part, path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+
+
+def write_json(path, content):
+    """Write plain values as JSON, whole."""
+    write_whole(path, lambda part: Path(part).write_text(json.dumps(content, indent=1), encoding="utf-8"))
+
+
+def _read(run_dir, name, read):
+    path = Path(run_dir) / name
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: run the notebooks before this one, or `make report`")
+    return read(path)
+
+
+def load_sample(run_dir):
+    """The `Sample` in sample.parquet; FileNotFoundError says how to make it."""
+    return Sample.of_frame(_read(run_dir, "sample.parquet", pd.read_parquet))
+
+
+def load_posterior(run_dir):
+    """The DataTree in posterior.nc; FileNotFoundError says how to make it."""
+    return _read(run_dir, "posterior.nc", read_posterior)
+
+
+def load_verdict(run_dir):
+    """The dict in verdict.json; FileNotFoundError says how to make it."""
+    return _read(run_dir, "verdict.json", lambda path: json.loads(path.read_text(encoding="utf-8")))

@@ -1,0 +1,319 @@
+"""The mixture as a PyMC model, and its posterior by MCMC."""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import xarray as xr
+from pymc.distributions.dist_math import log_diff_normal_cdf
+from pymc.distributions.transforms import ordered
+
+from mixture.density import component_log_density, mixture_log_likelihood
+from mixture.latent import assignment_step
+from mixture.sample import Sample, sort_components
+
+NAMES = ("w", "mu", "sigma")
+
+
+@dataclass(frozen=True, eq=False)
+class Priors:
+    """Priors of the mixture: w ~ Dirichlet, mu ~ Normal, sigma by family.
+
+    Attributes
+    ----------
+    mean_center, mean_precision : ndarray, shape (K,)
+        Of each component's Normal prior; data units, 1 / data units^2.
+    sd_family : {"uniform", "halfnormal", "lognormal"}
+    sd_scale : float
+        Upper end (uniform), scale (halfnormal) or median (lognormal, whose
+        log has sd 1); data units.
+    weight_concentration : float
+    """
+
+    mean_center: np.ndarray
+    mean_precision: np.ndarray
+    sd_family: str
+    sd_scale: float
+    weight_concentration: float
+
+
+def choose_priors(sample, n_components, mean_prior_mean=None, mean_prior_precision=None,
+                  sd_prior="lognormal", sd_prior_scale=None, weight_concentration=1.0):
+    """Fill the priors that were not given from the sample's midrange and range.
+
+    Means: Normal around the midrange with the range as sd (Richardson & Green
+    1997). sds: lognormal with median range / 6K, as if K components stood side
+    by side and filled the range, which keeps them away from zero; uniform up
+    to, or halfnormal with scale, half the range.
+
+    Parameters
+    ----------
+    sample : Sample
+    n_components : int
+    mean_prior_mean, mean_prior_precision : array_like, shape (K,), optional
+    sd_prior, sd_prior_scale, weight_concentration :
+        As in `Priors`.
+
+    Returns
+    -------
+    Priors
+    """
+    spread, middle = sample.high - sample.low, (sample.low + sample.high) / 2
+    if sd_prior_scale is None:
+        sd_prior_scale = spread / (6 * n_components if sd_prior == "lognormal" else 2)
+    if mean_prior_mean is None:
+        mean_prior_mean = np.full(n_components, middle)
+    if mean_prior_precision is None:
+        mean_prior_precision = np.full(n_components, spread**-2.0)
+    return Priors(np.asarray(mean_prior_mean, float), np.asarray(mean_prior_precision, float),
+                  sd_prior, float(sd_prior_scale), float(weight_concentration))
+
+
+def build_model(sample, priors, latent=False, ordering=True):
+    """The Gaussian mixture as a PyMC model.
+
+    Parameters
+    ----------
+    sample : Sample
+        Exact values enter by their density, cells by their mass and count.
+    priors : Priors
+    latent : bool
+        Keep a Categorical assignment for each observation, as the post did,
+        instead of summing it out; exact values only.
+    ordering : bool
+        Keep the means in increasing order. Without it the components may
+        swap names within a chain.
+
+    Returns
+    -------
+    pymc.Model
+        Variables w, mu and sigma over dim component (and assignment).
+    """
+    k = len(priors.mean_center)
+    with pm.Model(coords={"component": np.arange(k), "observation": np.arange(len(sample.count))}) as model:
+        if k > 1:
+            w = pm.Dirichlet("w", np.full(k, priors.weight_concentration), dims="component")
+        else:
+            w = pm.Deterministic("w", pt.ones(1), dims="component")
+        mu = pm.Normal("mu", priors.mean_center, tau=priors.mean_precision, dims="component",
+                       **({"transform": ordered} if ordering else {}))
+        sigma = _sd_prior(priors)
+        if latent:
+            z = pm.Categorical("assignment", w, dims="observation")
+            pm.Normal("x", mu[z], sigma[z], observed=pm.Data("values", sample.value), dims="observation")
+        elif sample.exact:
+            pm.NormalMixture("x", w, mu, sigma=sigma, observed=pm.Data("values", sample.value), dims="observation")
+        else:
+            cells = (pm.Data(name, getattr(sample, name)) for name in ("lower", "upper"))
+            pm.CustomDist("x", w, mu, sigma, *cells, logp=_log_counts, observed=pm.Data("count", sample.count), dims="observation")
+    return model
+
+
+def _sd_prior(priors):
+    if priors.sd_family == "uniform":
+        return pm.Uniform("sigma", 0, priors.sd_scale, dims="component")
+    if priors.sd_family == "halfnormal":
+        return pm.HalfNormal("sigma", priors.sd_scale, dims="component")
+    return pm.LogNormal("sigma", np.log(priors.sd_scale), 1, dims="component")
+
+
+def _log_counts(count, w, mu, sigma, lower, upper):
+    """Multinomial log likelihood of the counts, less its constant: count x log sum_k w_k (Phi - Phi)."""
+    mass = log_diff_normal_cdf(mu, sigma, upper[:, None], lower[:, None])
+    return count * pt.logsumexp(pt.log(w) + mass, axis=-1)
+
+
+def draw_prior(model, draws, rng):
+    """Draws of w, mu and sigma from the prior, ordered by mean as the posterior is.
+
+    PyMC's forward draws ignore the ordering transform, so it is done here.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims chain (1), draw, component.
+    """
+    drawn = pm.draw([model[name] for name in NAMES], draws=draws, random_seed=rng)
+    return as_dataset([a[None] for a in sort_components(*drawn)])
+
+
+def as_dataset(components):
+    """Weights, means and sds, each of shape (chain, draw, K), (draw, K) or (K,), as variables w, mu and sigma."""
+    dims = ("chain", "draw", "component")[-np.ndim(components[0]) :]
+    data = xr.Dataset({name: (dims, a) for name, a in zip(NAMES, components, strict=True)})
+    return data.assign_coords({dim: np.arange(size) for dim, size in data.sizes.items()})
+
+
+def posterior_draws(tree, group="posterior"):
+    """Weights, means and sds of a group, each an ndarray of shape (chain, draw, K) (or (K,) for group em)."""
+    return tuple(tree[group][name].transpose(..., "component").values for name in NAMES)
+
+
+def thin(draws, most):
+    """At most `most` of the draws, evenly spaced, chains run together.
+
+    Parameters
+    ----------
+    draws : tuple of ndarray, shape (chain, draw, K)
+
+    Returns
+    -------
+    tuple of ndarray, shape (S, K), S <= most
+    """
+    flat = [a.reshape(-1, a.shape[-1]) for a in draws]
+    keep = np.linspace(0, len(flat[0]) - 1, min(most, len(flat[0]))).round().astype(int)
+    return tuple(a[keep] for a in flat)
+
+
+def starting_points(priors, em, chains, rng, within=10.0):
+    """One starting point a chain: near EM's best maximum for even chains, near any of its maxima for odd ones.
+
+    Chains that all start at one mode would never show that there is another.
+    A maximum more than `within` log units below the best holds next to nothing
+    of the posterior; a chain started there would only tell of its start.
+
+    Parameters
+    ----------
+    priors : Priors
+    em : EMFit
+    chains : int
+    rng : numpy.random.Generator
+    within : float
+        Natural log units.
+
+    Returns
+    -------
+    list of dict
+        Keys w (two or more components), mu (strictly increasing) and sigma, each of shape (K,).
+    """
+    k, points = len(em.weights), []
+    others = [components for components, reached in em.maxima if reached > em.log_likelihood - within]
+    for chain in range(chains):
+        w, mu, sigma = em.components if chain % 2 == 0 else others[rng.integers(len(others))]
+        w = w * np.exp(rng.normal(0, 0.2, k))
+        w, mu, sigma = sort_components(
+            w / w.sum(), mu + sigma * rng.normal(0, 0.2, k), sigma * np.exp(rng.normal(0, 0.1, k)))
+        if priors.sd_family == "uniform":
+            sigma = np.minimum(sigma, 0.9 * priors.sd_scale)
+        points.append({"w": w, "mu": mu, "sigma": sigma} if k > 1 else {"mu": mu, "sigma": sigma})
+    return points
+
+
+def available_cores():
+    """Processors that this process may use; MIXTURE_CORES lowers it (sweeps set 1)."""
+    return int(os.environ.get("MIXTURE_CORES", len(os.sched_getaffinity(0))))
+
+
+def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_accept=0.9, sampler="pymc",
+                     latent_step="gibbs", keep_assignments=False, progressbar=True):
+    """Sample the posterior, one chain for each starting point.
+
+    w, mu and sigma move by NUTS; in the latent model the assignments move by
+    `latent_step` in turn with it, and the components are sorted afterwards.
+
+    Parameters
+    ----------
+    model : pymc.Model
+        From `build_model`.
+    sample : Sample
+        The one that the model was built on.
+    starts : list of dict
+        From `starting_points`; as many chains.
+    rng : numpy.random.Generator
+        The draws depend on it alone, not on the number of cores.
+    draws, tune : int
+        Kept and tuning steps per chain.
+    target_accept : float
+    sampler : {"pymc", "nutpie"}
+        The latent model needs pymc.
+    latent_step : {"gibbs", "categorical-gibbs", "metropolis"}
+        Of the latent model; see `mixture.latent.assignment_step`.
+    keep_assignments : bool
+        Keep the assignment of each observation in each draw.
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups posterior (w, mu, sigma), sample_stats and observed_data, and
+        the attribute seconds, spent in sampling alone.
+    """
+    seeds = [int(s) for s in rng.integers(2**31, size=len(starts))]
+    latent = "assignment" in model.named_vars
+    if latent:
+        starts = [{**start, "assignment": _likeliest(sample, start)} for start in starts]
+    # nutpie knows one starting point only and jitters it itself
+    where = {"initvals": starts, "init": "adapt_diag"} if sampler == "pymc" else {"initvals": starts[0]}
+    with model:
+        tree = pm.sample(
+            draws, tune=tune, chains=len(starts), cores=min(available_cores(), len(starts)),
+            target_accept=target_accept, nuts_sampler=sampler, random_seed=seeds, **where, step=assignment_step(model, latent_step) if latent else None,
+            var_names=[*NAMES, "assignment"] if latent and keep_assignments else list(NAMES),
+            progressbar=progressbar, compute_convergence_checks=False)
+    if latent:
+        kept = tree["posterior"].to_dataset()
+        tree["posterior"] = kept.assign(as_dataset(sort_components(*posterior_draws(tree))))
+    return _without_clock(tree)
+
+
+def _likeliest(sample, start):
+    joint = component_log_density(sample.value, start["w"], start["mu"], start["sigma"])
+    return joint.argmax(axis=1)
+
+
+def _without_clock(tree):
+    """The same draws give the same file: when and how fast they were drawn is told apart."""
+    tree.attrs["seconds"] = tree["posterior"].attrs.get("sampling_time", np.nan)
+    for node in tree.subtree:
+        node.attrs = {k: v for k, v in node.attrs.items() if k not in ("created_at", "sampling_time")}
+    clocks = [name for name in tree["sample_stats"].data_vars if "time_diff" in name or "perf_counter" in name]
+    tree["sample_stats"] = tree["sample_stats"].to_dataset().drop_vars(clocks)
+    return tree
+
+
+def add_densities(tree, model, sample):
+    """What the verdict needs beside the draws: log prior, log likelihood and the rows that it is of.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        From `sample_posterior`, of the marginal or the latent model.
+    model : pymc.Model
+        The marginal model: both have the same priors, and the likelihood of
+        interest has the assignments summed out.
+    sample : Sample
+
+    Returns
+    -------
+    xarray.DataTree
+        The same, with groups log_prior, log_likelihood (variable x: one
+        observation in each row, single precision) and observed_data (lower,
+        upper, count).
+    """
+    with model:
+        free = [name for name in NAMES if name in {v.name for v in model.free_RVs}]
+        pm.stats.compute_log_prior(tree, var_names=free, progressbar=False)
+    weights, means, sds = posterior_draws(tree)
+    x = np.empty((*weights.shape[:2], len(sample.count)), dtype=np.float32)
+    for chain in range(len(x)):  # one chain at a time bounds the memory
+        x[chain] = mixture_log_likelihood(sample, weights[chain], means[chain], sds[chain])
+    posterior = tree["posterior"]
+    coords = {"chain": posterior["chain"], "draw": posterior["draw"], "observation": np.arange(len(sample.count))}
+    tree["log_likelihood"] = xr.Dataset({"x": (("chain", "draw", "observation"), x)}, coords)
+    tree["observed_data"] = xr.Dataset(
+        {name: ("observation", getattr(sample, name)) for name in ("lower", "upper", "count")},
+        {"observation": coords["observation"]})
+    return tree
+
+
+def observed_sample(tree):
+    """The sample as the likelihood saw it, back from group observed_data."""
+    lower, upper, count = (tree["observed_data"][name].values for name in ("lower", "upper", "count"))
+    return Sample(lower, lower if np.array_equal(lower, upper) else upper, count)
+
+
+def read_posterior(path):
+    """A saved posterior, in memory so that the file is free to be replaced."""
+    with xr.open_datatree(path, engine="h5netcdf") as tree:
+        return tree.load()

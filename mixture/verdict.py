@@ -1,0 +1,291 @@
+"""How far to trust a fit: the chains, then the model."""
+
+import itertools
+from typing import NamedTuple
+
+import arviz as az
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from mixture.comparison import compare_fits
+from mixture.density import mixture_cdf, mixture_log_density, mixture_log_likelihood
+from mixture.model import NAMES, as_dataset, observed_sample, posterior_draws
+from mixture.sample import sort_components
+
+RHAT_LIMIT, ESS_PER_CHAIN, BFMI_LIMIT = 1.01, 100, 0.3  # Vehtari et al. 2021; Betancourt 2018
+MOST_RANKS = 5_000  # leave-one-out ranks tested: beyond, any model fails a test of fit
+
+
+class Check(NamedTuple):
+    """One row of a verdict.
+
+    Attributes
+    ----------
+    name : str
+    value, limit : float
+    passed : bool
+    advice : str
+        What to do; empty when passed.
+    """
+
+    name: str
+    value: float
+    limit: float
+    passed: bool
+    advice: str
+
+
+def _check(name, value, limit, passed, advice):
+    """A `Check` of plain Python values, with advice only where it is needed; NaN never passes."""
+    passed = bool(passed) and bool(np.isfinite(value))
+    return Check(name, float(value), float(limit), passed, "" if passed else advice)
+
+
+# ---------------------------------------------------------------- the chains
+
+
+def judged_quantities(tree):
+    """What the chains are judged on: the parameters and what no relabelling changes.
+
+    Returns
+    -------
+    xarray.Dataset
+        w (two or more components), mu, sigma; log_likelihood, summed over the
+        sample; density, the mixture's at seven quantiles of the sample.
+    """
+    posterior, sample = tree["posterior"].to_dataset(), observed_sample(tree)
+    names = NAMES if posterior.sizes["component"] > 1 else NAMES[1:]
+    points = sample.quantile([0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99])
+    density = np.exp(mixture_log_density(points, *posterior_draws(tree)))
+    return posterior[list(names)].assign(
+        log_likelihood=(("chain", "draw"), total_log_likelihood(tree)), density=(("chain", "draw", "point"), density))
+
+
+def total_log_likelihood(tree):
+    """Log likelihood of the whole sample, ndarray of shape (chain, draw)."""
+    return tree["log_likelihood"]["x"].values.astype(float) @ tree["observed_data"]["count"].values
+
+
+def _worst(statistic, quantities, end, **options):
+    found = statistic(quantities, **options)
+    return float(end([end(found[name].values) for name in found.data_vars]))
+
+
+def judge_chains(tree):
+    """Whether the chains can be trusted to have found the posterior.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        Groups posterior, sample_stats, log_likelihood, observed_data.
+
+    Returns
+    -------
+    list of Check
+        R-hat, bulk and tail ESS (the worst over `judged_quantities`), BFMI,
+        divergences, tree depth.
+    """
+    quantities, sampling = judged_quantities(tree), tree["sample_stats"].to_dataset()
+    ess_limit = ESS_PER_CHAIN * quantities.sizes["chain"]
+    rhat = _worst(az.rhat, quantities, np.max)
+    bulk, tail = (_worst(az.ess, quantities, np.min, method=method) for method in ("bulk", "tail"))
+    bfmi = float(az.bfmi(tree)["energy"].min())
+    divergences, deepest = (int(sampling[name].sum()) for name in ("diverging", "reached_max_treedepth"))
+    longer = "run longer: raise draws (and tune)"
+    return [
+        _check("largest R-hat", rhat, RHAT_LIMIT, rhat <= RHAT_LIMIT,
+               "the chains have not found the same distribution: see below whether labels or modes are the cause"),
+        _check("smallest bulk ESS", bulk, ess_limit, bulk >= ess_limit, longer),
+        _check("smallest tail ESS", tail, ess_limit, tail >= ess_limit, longer),
+        _check("smallest BFMI", bfmi, BFMI_LIMIT, bfmi >= BFMI_LIMIT,
+               "the energy is explored slowly: raise tune, or give a tighter sd_prior"),
+        _check("divergences", divergences, 0, divergences == 0,
+               "steps too long for the posterior's shape: raise target_accept towards 0.99"),
+        _check("draws at the largest tree depth", deepest, 0, deepest == 0,
+               "steps too short to cross the posterior: lower target_accept or raise tune"),
+    ]
+
+
+def relabel(tree):
+    """Give the components the same names in every draw: each is matched to the likeliest draw's.
+
+    The matching minimises the squared distance in means, sds (both in units of
+    the sample's sd) and weights over all K! orders up to K = 6, and orders by
+    mean beyond; it undoes whole chains that came out permuted as well as
+    switches within a chain.
+
+    Returns
+    -------
+    xarray.DataTree
+        A copy with the posterior relabelled.
+    """
+    weights, means, sds = posterior_draws(tree)
+    k, scale = weights.shape[-1], observed_sample(tree).sd()
+    if k > 6:
+        matched = sort_components(weights, means, sds)
+    else:
+        features = np.stack([weights, means / scale, sds / scale], axis=-1)
+        best = np.unravel_index(total_log_likelihood(tree).argmax(), weights.shape[:2])
+        pivot = features[best]
+        pivot = pivot[np.argsort(pivot[:, 1])]
+        orders = np.array(list(itertools.permutations(range(k))))
+        cost = np.stack([((features[..., order, :] - pivot) ** 2).sum(axis=(-1, -2)) for order in orders], axis=-1)
+        chosen = orders[cost.argmin(axis=-1)]
+        matched = (np.take_along_axis(a, chosen, axis=-1) for a in (weights, means, sds))
+    copy = tree.copy()
+    copy["posterior"] = tree["posterior"].to_dataset().assign(as_dataset(tuple(matched)))
+    return copy
+
+
+def classify_chains(tree):
+    """Why the chains disagree, if they do.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        Groups posterior, log_likelihood, log_prior, observed_data.
+
+    Returns
+    -------
+    kind : {"agree", "permuted labels", "different modes", "slow mixing"}
+        permuted labels: agreement after `relabel`. different modes: chains
+        whose log likelihoods or densities differ although each is steady.
+    modes : pandas.DataFrame
+        For different modes, one row a group of chains: chains, log_posterior
+        (mean over draws, up to a constant), weights, means, sds. Empty otherwise.
+    """
+    empty = pd.DataFrame()
+    if _worst(az.rhat, judged_quantities(tree), np.max) <= RHAT_LIMIT:
+        return "agree", empty
+    matched = relabel(tree)
+    quantities = judged_quantities(matched)
+    if _worst(az.rhat, quantities, np.max) <= RHAT_LIMIT:
+        return "permuted labels", empty
+    groups = _group_chains(quantities)
+    if len(groups) == 1:
+        return "slow mixing", empty
+    log_posterior = total_log_likelihood(tree) + sum(
+        density.sum([d for d in density.dims if d not in ("chain", "draw")]).values
+        for density in tree["log_prior"].data_vars.values())
+    rows = [{"chains": ", ".join(map(str, group)), "log_posterior": log_posterior[group].mean(),
+             **{name: np.round(draws[group].mean(axis=(0, 1)), 4).tolist()
+                for name, draws in zip(("weights", "means", "sds"), posterior_draws(matched), strict=True)}}
+            for group in groups]
+    return "different modes", pd.DataFrame(rows).sort_values("log_posterior", ascending=False, ignore_index=True)
+
+
+def _group_chains(quantities):
+    """Chains that agree pairwise (R-hat below 1.1, the classical limit), as lists of chain numbers."""
+    groups = []
+    for chain in range(quantities.sizes["chain"]):
+        for group in groups:
+            if _worst(az.rhat, quantities.isel(chain=[group[0], chain]), np.max) < 1.1:
+                group.append(chain)
+                break
+        else:
+            groups.append([chain])
+    return groups
+
+
+# ---------------------------------------------------------------- the model
+
+
+def loo_pit(tree, loo, rng):
+    """Leave-one-out probability integral transform, by the mixture's own distribution function.
+
+    An observation in a cell gets a random place between the values at the
+    cell's ends; large samples are thinned to `MOST_RANKS` observations.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+    loo : arviz ELPDData
+        From ``az.loo(tree, pointwise=True)``.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray, shape (min(N, MOST_RANKS),)
+        Uniform on [0, 1] if the model describes the sample.
+    """
+    sample, log_weights = observed_sample(tree), loo.log_weights.transpose("chain", "draw", ...).values
+    ends = []
+    for points in (sample.lower,) if sample.exact else (sample.lower, sample.upper):
+        total = np.zeros(len(points))
+        for chain, draws in enumerate(zip(*posterior_draws(tree), strict=True)):
+            total += np.einsum("sn,sn->n", np.exp(log_weights[chain]), mixture_cdf(points, *draws))
+        ends.append(np.clip(total, 0, 1))
+    most = min(sample.n, MOST_RANKS)
+    count = sample.count if sample.n == most else rng.multivariate_hypergeometric(sample.count, most, method="marginals")
+    low, high = np.repeat(ends[0], count), np.repeat(ends[-1], count)
+    return low + (high - low) * rng.random(most)
+
+
+def expected_log_predictive_density(tree, loo):
+    """Leave-one-out elpd of the whole sample and its standard error, natural log.
+
+    Rows that stand for many observations count as many times.
+    """
+    each, count = loo.elpd_i.values, tree["observed_data"]["count"].values
+    mean = np.average(each, weights=count)
+    return float(each @ count), float(np.sqrt(count @ (each - mean) ** 2))
+
+
+def prior_sensitivity(tree):
+    """How far a slightly stronger or weaker prior moves each parameter, prior block by block.
+
+    Power scaling (Kallioinen et al. 2024) through `arviz.psense`.
+    `arviz.psense_summary` joins along a dimension that it calls "component" too,
+    so it cannot be used here.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per parameter and component, one column per block (w, mu,
+        sigma); above 0.05 counts as sensitive. A flat prior has nothing to scale: 0.
+    """
+    posterior, blocks = tree["posterior"].to_dataset()[list(NAMES)], {}
+    for block in (name for name in NAMES if name in tree["log_prior"]):
+        density = tree["log_prior"][block].values
+        if np.ptp(density.reshape(*density.shape[:2], -1).sum(axis=-1)) < 1e-9:
+            moved = 0 * posterior.mean(("chain", "draw"))
+        else:
+            moved = az.psense(tree, var_names=list(NAMES), group="prior", group_var_names=[block])
+        blocks[block] = moved.to_dataframe()[list(NAMES)].T.stack().rename_axis(["parameter", "component"])
+    return pd.DataFrame(blocks)
+
+
+def judge_model(tree, loo, ranks, sensitivity):
+    """Whether the model, its priors or EM raise a caution beside chains that may be sound.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        With group em, the maximum-likelihood fit.
+    loo : arviz ELPDData
+    ranks : ndarray
+        From `loo_pit`.
+    sensitivity : pandas.DataFrame
+        From `prior_sensitivity`.
+
+    Returns
+    -------
+    list of Check
+    """
+    ranks = xr.DataArray(ranks, dims="observation")
+    uniform, tails = (float(ranks.azstats.uniformity_test(dim="observation", method=m)[0]) for m in ("pot_c", "piet_c"))
+    pareto, moved = float(loo.pareto_k.max()), float(np.nanmax(sensitivity.values))
+    apart = float(compare_fits(tree, posterior_draws(tree, "em"))["difference_in_sds"].abs().max())
+    return [
+        _check("LOO-PIT uniformity, p", uniform, 0.01, uniform >= 0.01,
+               "the mixture does not describe the sample's shape: try another n_components"),
+        _check("LOO-PIT tails, p", tails, 0.01, tails >= 0.01,
+               "the tails are heavier or lighter than Gaussian: a component may be standing in for a tail"),
+        _check("largest Pareto k", pareto, loo.good_k, pareto <= loo.good_k,
+               "single observations decide the fit: look for outliers or a component with few members"),
+        _check("prior sensitivity", moved, 0.05, moved <= 0.05,
+               "the priors matter: state why you believe them, or collect more data"),
+        _check("distance to EM in posterior sds", apart, 1, apart <= 1,
+               "posterior mean and maximum likelihood differ: a skewed or multimodal posterior, or a strong prior"),
+    ]
