@@ -14,6 +14,9 @@ from mixture.sample import (
     simulate_mixture,   # draw values from a mixture
     sort_components,    # relabel the components by increasing mean
 )
+from mixture.source import (
+    read_column,  # one numeric column of CSV, TSV or Parquet, checked
+)
 
 # Density: what a mixture says of a value
 from mixture.density import (
@@ -31,6 +34,7 @@ from mixture.em import (
     compare_component_counts,  # BIC, AIC and ICL for K = 1 to k_max
     em_standard_errors,        # from the observed information
     fit_em,                    # many starts, the best proper maximum
+    fit_em_proper,             # the same, with equal variances where free ones collapse
 )
 
 # Model and fit: the posterior
@@ -49,19 +53,25 @@ from mixture.model import (
 
 # Verdict: how far to trust it
 from mixture.verdict import (
-    classify_chains,                  # permuted labels, different modes or slow mixing
-    expected_log_predictive_density,  # leave-one-out, cells by their count
-    judge_chains,                     # whether the chains found the posterior
-    judge_model,                      # whether model and priors raise a caution
-    loo_pit,                          # leave-one-out predictive ranks
-    prior_sensitivity,                # what a slightly stronger prior would change
-    relabel,                          # the same names in every draw
+    classify_chains,    # permuted labels, different modes or slow mixing
+    judge_chains,       # whether the chains found the posterior
+    judge_model,        # whether model and priors raise a caution
+    loo_pit,            # leave-one-out predictive ranks
+    prior_sensitivity,  # what a slightly stronger prior would change
+    relabel,            # the same names in every draw
 )
 
 # Comparison: Bayes and EM side by side
 from mixture.comparison import (
-    compare_fits,           # one table
-    summarise_memberships,  # membership probabilities and their uncertainty
+    compare_fits,                     # one table
+    compare_posteriors,               # numbers of components by leave-one-out prediction
+    expected_log_predictive_density,  # leave-one-out, cells by their count
+    monte_carlo_distance,             # whether two samplers found the same posterior
+    summarise_memberships,            # membership probabilities and their uncertainty
+)
+
+from mixture.selection import (
+    choose_component_count,  # K = 1 to k_max by EM's criteria and by prediction
 )
 
 # Files and pictures

@@ -51,6 +51,7 @@ class Parameters(BaseModel):
     # sample
     data: str | None = _field(None, "sample", "file, folder or glob to read; null simulates")
     column: str | None = _field(None, "sample", "column to read; null takes the only numeric one")
+    missing: Literal["refuse", "drop"] = _field("refuse", "sample", "missing values in the column: refuse or drop")
     seed: Integer = _field(20160508, "sample", "root seed; every random step draws its own child", ge=0, lt=2**63)
     n_samples: Integer = _field(1000, "sample", "N, observations to simulate", ge=1)
     means: list[Real] = _field([150.0, 200.0], "sample", "true component means", "data units", min_length=1)
@@ -61,14 +62,20 @@ class Parameters(BaseModel):
 
     # model
     n_components: Integer = _field(2, "model", "K, components in the model", ge=1, le=50)
+    model: Literal["marginal", "latent"] = _field(
+        "marginal", "model", "assignments summed out, or drawn for each observation as the post did")
+    likelihood: Literal["auto", "exact", "grouped"] = _field(
+        "auto", "model", "every value as it is, or counts in cells; auto: cells where they are cheaper or the values rounded")
+    cell_width: Positive | None = _field(
+        None, "model", "width of the cells; null: 0.1 of the smallest sd of a pilot EM", "data units")
     mean_prior_mean: list[Real] | None = _field(
         None, "model", "center of each mean's Normal prior; null: the data's midrange", "data units")
     mean_prior_precision: list[Positive] | None = _field(
         None, "model", "precision of each mean's Normal prior; null: 1 / range^2", "1 / data units^2")
     sd_prior: Literal["uniform", "halfnormal", "lognormal"] = _field(
-        "uniform", "model", "family of the sds' prior")
+        "lognormal", "model", "family of the sds' prior")
     sd_prior_scale: Positive | None = _field(
-        None, "model", "upper end (uniform), scale (halfnormal) or median (lognormal); null: from the data's range",
+        None, "model", "upper end (uniform), scale (halfnormal) or median (lognormal); null: range / 6K (lognormal), range / 2",
         "data units")
     weight_concentration: Positive = _field(1.0, "model", "concentration of the weights' Dirichlet prior")
 
@@ -78,11 +85,16 @@ class Parameters(BaseModel):
     tune: Integer = _field(1000, "sampling", "tuning steps per chain, not kept", ge=10)
     target_accept: Annotated[Real, Field(gt=0, lt=1)] = _field(0.9, "sampling", "NUTS target acceptance rate")
     sampler: Literal["pymc", "nutpie"] = _field("pymc", "sampling", "implementation of NUTS")
+    latent_step: Literal["gibbs", "categorical-gibbs", "metropolis"] = _field(
+        "gibbs", "sampling", "how the latent model moves the assignments")
+    keep_assignments: bool = _field(False, "sampling", "keep the assignment of each observation in each draw")
 
     # EM
     em_starts: Integer = _field(20, "EM", "random starts; the best is kept", ge=1)
     em_tolerance: Positive = _field(1e-8, "EM", "stop when the mean log likelihood gains less")
     em_variance: Literal["free", "equal"] = _field("free", "EM", "one variance a component, or one for all")
+    k_max: Integer | None = _field(
+        None, "EM", "largest number of components to compare; null: no comparison", ge=1, le=20)
 
     # report
     title: str = _field("A Gaussian mixture, two ways", "report", "title of the report", min_length=1, max_length=200)
@@ -104,6 +116,14 @@ class Parameters(BaseModel):
                     f"n_samples: given {self.n_samples}; allowed: at least 2 x n_components = {2 * self.n_components}")
         elif not Path(self.data).exists() and not glob.glob(self.data):
             raise ValueError(f"data: given {self.data!r}; allowed: a file, folder or glob that exists")
+        if self.model == "latent":
+            allowed = {"n_components": self.n_components > 1, "sampler": self.sampler == "pymc",
+                       "likelihood": self.likelihood != "grouped"}
+            for name in (name for name, fine in allowed.items() if not fine):
+                raise ValueError(f"{name}: given {getattr(self, name)!r}; allowed with model latent: "
+                                 "two or more components, sampler pymc, likelihood auto or exact")
+        if self.cell_width is not None and self.likelihood == "exact":
+            raise ValueError(f"cell_width: given {self.cell_width:g}; allowed: null with likelihood exact")
         for name in ("mean_prior_mean", "mean_prior_precision"):
             values = getattr(self, name)
             if values is not None and len(values) != self.n_components:

@@ -1,13 +1,18 @@
 """Bayes and EM side by side: parameters, memberships, number of components."""
 
+from copy import copy
+
 import arviz as az
 import numpy as np
 import pandas as pd
+import xarray as xr
 from arviz_stats.base import array_stats
 from scipy import special
 
 from mixture.density import membership_probabilities
 from mixture.sample import Sample, sort_components
+
+MOST_RANKS = 5_000  # observations in a test of fit: beyond, any model fails it
 
 
 def compare_fits(tree, em, errors=None, truth=None, interval=0.95):
@@ -53,6 +58,22 @@ def compare_fits(tree, em, errors=None, truth=None, interval=0.95):
     return pd.DataFrame(rows)
 
 
+def monte_carlo_distance(one, other):
+    """Largest difference between two posteriors' means of mu and sigma, in Monte Carlo standard errors.
+
+    Parameters
+    ----------
+    one, other : xarray.DataTree
+        Of the same model, however sampled; below 4 counts as the same.
+    """
+    means, errors = [], []
+    for tree in (one, other):
+        kept = tree["posterior"].to_dataset()[["mu", "sigma"]]
+        means.append(kept.mean(("chain", "draw")))
+        errors.append(az.mcse(kept))
+    return float((abs(means[0] - means[1]) / np.hypot(*errors)).to_array().max())
+
+
 def summarise_memberships(values, draws, interval=0.95):
     """Membership probabilities and their uncertainty over the posterior.
 
@@ -86,3 +107,51 @@ def summarise_memberships(values, draws, interval=0.95):
         columns |= {f"p_{k}": mean[:, k], f"p_{k}_low": low[:, k], f"p_{k}_high": high[:, k]}
     frame = sample.frame().drop(columns="component", errors="ignore")
     return frame.assign(**columns, entropy=special.entr(mean).sum(axis=1))
+
+
+def thin_counts(count, rng):
+    """Counts of a random `MOST_RANKS` of the observations; all of them where there are fewer."""
+    if count.sum() <= MOST_RANKS:
+        return count
+    return rng.multivariate_hypergeometric(count, MOST_RANKS, method="marginals")
+
+
+def expected_log_predictive_density(tree, loo):
+    """Leave-one-out elpd of the whole sample and its standard error, natural log.
+
+    Rows that stand for many observations count as many times.
+    """
+    each, count = loo.elpd_i.values, tree["observed_data"]["count"].values
+    mean = np.average(each, weights=count)
+    return float(each @ count), float(np.sqrt(count @ (each - mean) ** 2))
+
+
+def compare_posteriors(trees, rng):
+    """Posteriors of different numbers of components by leave-one-out prediction.
+
+    Parameters
+    ----------
+    trees : dict of int to xarray.DataTree
+        One a number of components, all of the same sample.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by K: elpd and its se (natural log, larger is better), weight
+        (stacking, `arviz.compare`), pareto_k (the largest).
+    """
+    loos = {k: az.loo(tree, pointwise=True) for k, tree in trees.items()}
+    count = thin_counts(next(iter(trees.values()))["observed_data"]["count"].values, rng)
+    spread = {}
+    for k, loo in loos.items():  # rows that stand for many observations, one by one
+        each = np.repeat(loo.elpd_i.values, count)
+        spread[str(k)] = copy(loo)
+        spread[str(k)].elpd_i = xr.DataArray(each, dims="observation")
+        spread[str(k)].elpd, spread[str(k)].n_data_points = each.sum(), len(each)
+    weight = az.compare(spread, method="stacking", round_to="none")["weight"] if len(trees) > 1 else {str(k): 1.0 for k in trees}
+    rows = {}
+    for k, loo in loos.items():
+        elpd, se = expected_log_predictive_density(trees[k], loo)
+        rows[k] = {"elpd": elpd, "elpd_se": se, "weight": float(weight[str(k)]), "pareto_k": float(loo.pareto_k.max())}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("K")

@@ -137,6 +137,17 @@ def fit_em(sample, n_components, rng, starts=20, tolerance=1e-8, variance="free"
         bool(converged), [(in_data_units(*p), _total(sample, in_data_units(*p))) for p in proper])
 
 
+def fit_em_proper(sample, n_components, rng, starts=20, tolerance=1e-8, variance="free"):
+    """`fit_em`, with one variance for all components where every start with free ones collapsed.
+
+    ``equal_variance`` of the result tells which it is.
+    """
+    try:
+        return fit_em(sample, n_components, rng, starts, tolerance, variance)
+    except CollapseError:
+        return fit_em(sample, n_components, rng, starts, tolerance, "equal")
+
+
 def _random_starts(sample, n_components, rng, starts):
     """(weights, means, sds) to climb from: k-means++ centers, equal weights, sds as if K components filled the range."""
     points = []

@@ -1,6 +1,7 @@
 """Whole files or none: how the notebooks write to the run folder and read from it."""
 
 import json
+import math
 import os
 import tempfile
 from pathlib import Path
@@ -35,8 +36,17 @@ def write_whole(path, write):
 
 
 def write_json(path, content):
-    """Write plain values as JSON, whole."""
-    write_whole(path, lambda part: Path(part).write_text(json.dumps(content, indent=1), encoding="utf-8"))
+    """Write plain values as JSON, whole; what is not a finite number becomes null, as JSON knows no NaN."""
+    text = json.dumps(_finite(content), indent=1, allow_nan=False)
+    write_whole(path, lambda part: Path(part).write_text(text, encoding="utf-8"))
+
+
+def _finite(content):
+    if isinstance(content, dict):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _read(run_dir, name, read):

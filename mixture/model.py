@@ -12,9 +12,10 @@ from pymc.distributions.transforms import ordered
 
 from mixture.density import component_log_density, mixture_log_likelihood
 from mixture.latent import assignment_step
-from mixture.sample import Sample, sort_components
+from mixture.sample import Sample, group_sample, sort_components
 
 NAMES = ("w", "mu", "sigma")
+MOST_ROWS = 20_000  # of a log likelihood, kept for each draw
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,9 +253,20 @@ def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_a
             var_names=[*NAMES, "assignment"] if latent and keep_assignments else list(NAMES),
             progressbar=progressbar, compute_convergence_checks=False)
     if latent:
-        kept = tree["posterior"].to_dataset()
-        tree["posterior"] = kept.assign(as_dataset(sort_components(*posterior_draws(tree))))
+        tree["posterior"] = _sorted_draws(tree)
     return _without_clock(tree)
+
+
+def _sorted_draws(tree):
+    """The latent posterior with components, and assignments if kept, renamed by increasing mean."""
+    kept, components = tree["posterior"].to_dataset(), posterior_draws(tree)
+    if "assignment" in kept:
+        rank = np.argsort(np.argsort(components[1], axis=-1, kind="stable"), axis=-1)
+        small = np.min_scalar_type(rank.shape[-1] - 1)
+        assignment = kept["assignment"].transpose("chain", "draw", "observation").values.astype(np.int64)
+        renamed = np.take_along_axis(rank, assignment, axis=-1).astype(small)
+        kept["assignment"] = (("chain", "draw", "observation"), renamed)
+    return kept.assign(as_dataset(sort_components(*components)))
 
 
 def _likeliest(sample, start):
@@ -289,12 +301,16 @@ def add_densities(tree, model, sample):
     xarray.DataTree
         The same, with groups log_prior, log_likelihood (variable x: one
         observation in each row, single precision) and observed_data (lower,
-        upper, count).
+        upper, count). A sample of more than `MOST_ROWS` exact values is judged
+        in cells, a tenth of the smallest sd wide: one number a draw and value
+        would not fit into memory, and nothing visible is lost.
     """
+    weights, means, sds = posterior_draws(tree)
+    if len(sample.count) > MOST_ROWS:
+        sample = group_sample(sample, 0.1 * sds.mean(axis=(0, 1)).min())
     with model:
         free = [name for name in NAMES if name in {v.name for v in model.free_RVs}]
         pm.stats.compute_log_prior(tree, var_names=free, progressbar=False)
-    weights, means, sds = posterior_draws(tree)
     x = np.empty((*weights.shape[:2], len(sample.count)), dtype=np.float32)
     for chain in range(len(x)):  # one chain at a time bounds the memory
         x[chain] = mixture_log_likelihood(sample, weights[chain], means[chain], sds[chain])

@@ -10,6 +10,7 @@ import seaborn as sns
 from IPython.display import Markdown, display
 
 from mixture.density import component_log_density, mixture_log_density
+from mixture.sample import find_rounding
 
 _PALETTE = sns.color_palette("colorblind").as_hex()
 COMPONENT = [_PALETTE[i] for i in (0, 1, 2, 3, 9, 5)]
@@ -22,7 +23,7 @@ POSTERIOR = "#333333"
 def use_style():
     """Set the look of all figures in this kernel."""
     sns.set_theme(context="notebook", style="ticks", palette=COMPONENT, rc={
-        "figure.figsize": (8, 4), "figure.dpi": 100, "savefig.dpi": 150, "figure.constrained_layout.use": True,
+        "figure.figsize": (8, 4), "figure.dpi": 100, "savefig.dpi": 150, "figure.autolayout": True,
         "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left",
         "axes.titlesize": "medium", "axes.titleweight": "bold"})
 
@@ -32,7 +33,7 @@ def colour(component):
     return COMPONENT[component % len(COMPONENT)]
 
 
-def show(figure, caption, alt, tags=()):
+def show(figure, caption, alt):
     """Display a figure once, with a caption that states the finding and a text for who cannot see it.
 
     Parameters
@@ -48,27 +49,38 @@ def show(figure, caption, alt, tags=()):
     display(Markdown(f"*{caption}*"), metadata={"caption": True})
 
 
-def draw_sample(ax, values, rug=True):
+def draw_sample(ax, sample, rug=True):
     """Histogram of the sample as a density, with a rug where it can still be read.
 
     Parameters
     ----------
     ax : matplotlib.axes.Axes
-    values : array_like, shape (N,)
+    sample : Sample
     rug : bool
     """
-    sns.histplot(x=values, stat="density", bins="fd", color=SAMPLE, edgecolor="white", linewidth=0.5, ax=ax,
-                 label="sample")
-    if rug and len(values) <= 2000:
-        sns.rugplot(x=values, height=0.025, color=POSTERIOR, alpha=0.3, linewidth=0.6, ax=ax)
+    ax.hist(sample.value, bins=_edges(sample), weights=sample.count, density=True, color=SAMPLE, edgecolor="white",
+            linewidth=0.5, label="sample")
+    if rug and sample.exact and sample.n <= 2000:
+        sns.rugplot(x=sample.value, height=0.025, color=POSTERIOR, alpha=0.3, linewidth=0.6, ax=ax)
     ax.set(xlabel="value (data units)", ylabel="density (per data unit)")
 
 
-def grid_over(values, points=400):
+def _edges(sample, most=120):
+    """Bin edges by the Freedman-Diaconis rule; whole cells where the sample is in cells or rounded."""
+    low, high = sample.quantile([0.25, 0.75])
+    wanted = 2 * (high - low) * sample.n ** (-1 / 3) or (sample.high - sample.low) / 10
+    width = max(wanted, (sample.high - sample.low) / most)
+    step = sample.width or find_rounding(sample)
+    if step:
+        width, low = step * max(1, round(width / step)), sample.low - (step / 2 if sample.exact else 0)
+        return np.arange(low, sample.high + width, width)
+    return np.linspace(sample.low, sample.high, int(np.ceil((sample.high - sample.low) / width)) + 1)
+
+
+def grid_over(sample, points=400):
     """Evenly spaced points over the sample's range and a tenth beyond, shape (points,)."""
-    low, high = np.min(values), np.max(values)
-    margin = 0.1 * (high - low)
-    return np.linspace(low - margin, high + margin, points)
+    margin = 0.1 * (sample.high - sample.low)
+    return np.linspace(sample.low - margin, sample.high + margin, points)
 
 
 def draw_components(ax, x, weights, means, sds, label, **line):
@@ -100,3 +112,58 @@ def draw_band(ax, x, draws, interval=0.95):
     low, high = np.quantile(density, [(1 - interval) / 2, (1 + interval) / 2], axis=0)
     ax.fill_between(x, low, high, color=POSTERIOR, alpha=0.25, linewidth=0, label=f"{interval:.0%} band")
     ax.plot(x, density.mean(axis=0), color=POSTERIOR, linewidth=1.8, label="posterior mean")
+
+
+def draw_posterior_grid(tree, name, label, truth=None):
+    """The post's facet grid: the posterior of one parameter, a histogram a component, with prior and truth.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        Groups posterior and prior.
+    name : {"mu", "sigma", "w"}
+    label : str
+        Of the x axis, with units.
+    truth : array_like, shape (K,), optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    long = tree["posterior"][name].to_dataframe().reset_index()
+    components = tree["posterior"].sizes["component"]
+    facets = sns.FacetGrid(long, col="component", hue="component", palette=[colour(k) for k in range(components)],
+                           sharex=False, sharey=False, height=3, aspect=1.4, col_wrap=min(components, 3))
+    facets.map(sns.histplot, name, stat="density", bins=40, edgecolor="none").set_titles("component {col_name}")
+    for k, ax in enumerate(facets.axes.flat):
+        prior, (left, right) = tree["prior"][name].values[0, :, k], ax.get_xlim()
+        share = np.mean((prior > left) & (prior < right)) / (right - left)
+        ax.axhline(share, linestyle=":", color=POSTERIOR)
+        if truth is not None:
+            ax.axvline(truth[k], color=TRUTH)
+    return facets.set_axis_labels(label, "posterior density").figure
+
+
+def draw_component_counts(counts):
+    """BIC, AIC and ICL beside leave-one-out prediction, over the number of components, the best of each marked.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        From `choose_component_count`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.5))
+    for k, name in enumerate(("bic", "aic", "icl")):
+        left.plot(counts.index, counts[name], marker="o", color=colour(k), label=name.upper())
+        left.plot(counts[name].idxmin(), counts[name].min(), marker="o", markersize=12, fillstyle="none", color=colour(k))
+    left.set(title="By EM: smaller is better", xlabel="number of components K", ylabel="criterion")
+    left.legend(frameon=False)
+    right.errorbar(counts.index, counts["elpd"], counts["elpd_se"], marker="o", capsize=3, color=POSTERIOR)
+    best = counts["elpd"].idxmax()
+    right.plot(best, counts["elpd"][best], marker="o", markersize=12, fillstyle="none", color=POSTERIOR)
+    right.set(title="By Bayes: larger is better", xlabel="number of components K", ylabel="expected log density, left out")
+    return figure

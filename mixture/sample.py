@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from parameters import InputError
+
 SMALL = 2_000  # values below this are never grouped for speed: the exact fit takes seconds
 
 
@@ -82,6 +84,13 @@ class Sample:
     def sd(self):
         """Standard deviation with N below the fraction line."""
         return float(np.sqrt(np.average((self.value - self.mean()) ** 2, weights=self.count)))
+
+    def take(self, most, rng):
+        """At most `most` observations, drawn without replacement, each as a row of its own."""
+        if self.n <= most and self.exact:
+            return self
+        count = rng.multivariate_hypergeometric(self.count, min(most, self.n), method="marginals")
+        return Sample.of_values(np.repeat(self.value, count))
 
     def quantile(self, q):
         """Quantiles by inverting the distribution function, shape of q."""
@@ -230,6 +239,9 @@ def choose_likelihood(sample, smallest_sd, likelihood="auto", cell_width=None):
     """
     if not sample.exact:
         return sample, f"The sample came as counts in {len(sample.count):,} cells of width {sample.width:.4g}."
+    if cell_width is not None and cell_width > 0.5 * smallest_sd:
+        raise InputError(f"cell_width: given {cell_width:g}; allowed: at most half the smallest sd, {0.5 * smallest_sd:.4g}, "
+                         "since wider cells hide the shape of the narrowest component")
     if likelihood == "exact":
         return sample, "Every value enters the likelihood as it is (likelihood: exact)."
     step = find_rounding(sample) if cell_width is None else 0.0

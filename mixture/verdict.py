@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixture.comparison import compare_fits
+from mixture.comparison import MOST_RANKS, compare_fits, thin_counts
 from mixture.density import mixture_cdf, mixture_log_density, mixture_log_likelihood
 from mixture.model import NAMES, as_dataset, observed_sample, posterior_draws
 from mixture.sample import sort_components
 
 RHAT_LIMIT, ESS_PER_CHAIN, BFMI_LIMIT = 1.01, 100, 0.3  # Vehtari et al. 2021; Betancourt 2018
-MOST_RANKS = 5_000  # leave-one-out ranks tested: beyond, any model fails a test of fit
 
 
 class Check(NamedTuple):
@@ -216,20 +215,9 @@ def loo_pit(tree, loo, rng):
         for chain, draws in enumerate(zip(*posterior_draws(tree), strict=True)):
             total += np.einsum("sn,sn->n", np.exp(log_weights[chain]), mixture_cdf(points, *draws))
         ends.append(np.clip(total, 0, 1))
-    most = min(sample.n, MOST_RANKS)
-    count = sample.count if sample.n == most else rng.multivariate_hypergeometric(sample.count, most, method="marginals")
+    count = thin_counts(sample.count, rng)
     low, high = np.repeat(ends[0], count), np.repeat(ends[-1], count)
-    return low + (high - low) * rng.random(most)
-
-
-def expected_log_predictive_density(tree, loo):
-    """Leave-one-out elpd of the whole sample and its standard error, natural log.
-
-    Rows that stand for many observations count as many times.
-    """
-    each, count = loo.elpd_i.values, tree["observed_data"]["count"].values
-    mean = np.average(each, weights=count)
-    return float(each @ count), float(np.sqrt(count @ (each - mean) ** 2))
+    return low + (high - low) * rng.random(len(low))
 
 
 def prior_sensitivity(tree):

@@ -1,0 +1,215 @@
+"""From files to values: one numeric column of CSV, TSV or Parquet, read in bounded memory and checked."""
+
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from pyarrow import csv
+
+from parameters import InputError
+
+TEXT = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
+PARQUET = (".parquet", ".pq")
+LARGE = 200_000_000  # bytes: beyond, the values are checked as they are read, not before
+
+
+@dataclass(frozen=True)
+class Column:
+    """One numeric column of one or more files of one format.
+
+    Attributes
+    ----------
+    files : list of str
+    name : str
+    dataset : pyarrow.dataset.Dataset
+    """
+
+    files: list
+    name: str
+    dataset: ds.Dataset
+
+    def batches(self):
+        """The column in pieces of bounded size.
+
+        Yields
+        ------
+        ndarray of float
+            NaN where a value is missing.
+
+        Raises
+        ------
+        InputError
+            Where a file turns out to be damaged, or to hold what is no number.
+        """
+        try:
+            for batch in self.dataset.to_batches(columns=[self.name], batch_readahead=2, fragment_readahead=1):
+                yield pc.cast(batch.column(0), pa.float64()).to_numpy(zero_copy_only=False)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise InputError(f"data: {_files(self.files)} cannot be read: {_first_line(error)}") from None
+
+    @property
+    def size(self):
+        """Bytes on disk."""
+        return sum(Path(file).stat().st_size for file in self.files)
+
+
+def _first_line(error):
+    return str(error).strip().split("\n")[0][:200]
+
+
+def _files(files):
+    return repr(files[0]) if len(files) == 1 else f"{len(files)} files from {files[0]!r} on"
+
+
+def _suffix(file):
+    """The ending that tells the format: .csv for data.csv and for data.csv.gz."""
+    endings = [e.lower() for e in Path(file).suffixes]
+    return next((e for e in reversed(endings) if e in TEXT or e in PARQUET), "")
+
+
+def find_files(data):
+    """The files that a path, folder or glob names, sorted; hidden files and other formats of a folder are left out.
+
+    Raises
+    ------
+    InputError
+        If there is none, or if they are not all of one format.
+    """
+    path = Path(data)
+    if path.is_dir():
+        found = sorted(str(f) for f in path.rglob("*") if f.is_file() and _suffix(f) and not f.name.startswith((".", "_")))
+    else:
+        found = [str(path)] if path.is_file() else sorted(f for f in glob.glob(data, recursive=True) if Path(f).is_file())
+    known = ", ".join([*TEXT, *PARQUET])
+    if not found:
+        raise InputError(f"data: given {data!r}; allowed: a file, folder or glob with files ending in {known}")
+    formats = {_suffix(f) in PARQUET if _suffix(f) else None for f in found}
+    if None in formats:
+        raise InputError(f"data: given {data!r}; allowed: files ending in {known}")
+    if len(formats) > 1:
+        raise InputError(f"data: given {data!r}, which holds text and Parquet files; allowed: one of the two")
+    return found
+
+
+def _text_format(file):
+    """CSV or TSV by the ending; a CSV file whose header has more semicolons than commas is split at them."""
+    delimiter = TEXT[_suffix(file)]
+    if delimiter == "," and not file.endswith(".gz"):
+        with open(file, encoding="utf-8", errors="replace") as lines:
+            header = lines.readline()
+        delimiter = max(",;\t", key=header.count) if any(d in header for d in ",;\t") else ","
+    return ds.CsvFileFormat(
+        csv.ParseOptions(delimiter=delimiter),
+        convert_options=csv.ConvertOptions(null_values=["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "."]))
+
+
+def open_column(data, column=None):
+    """Find a column in files, by name or as the only numeric one, without reading the values.
+
+    Parameters
+    ----------
+    data : str
+        File, folder or glob.
+    column : str, optional
+
+    Returns
+    -------
+    Column
+
+    Raises
+    ------
+    InputError
+        One line with the names that exist.
+    """
+    files = find_files(data)
+    try:
+        form = "parquet" if _suffix(files[0]) in PARQUET else _text_format(files[0])
+        dataset = ds.dataset(files, format=form)
+        schema = dataset.schema
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"data: {_files(files)} cannot be read: {_first_line(error)}") from None
+    numeric = [f.name for f in schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type) or pa.types.is_decimal(f.type)]
+    allowed = f"allowed: one of {', '.join(numeric)}" if numeric else f"{_files(files)} has no numeric column"
+    if column is None and len(numeric) != 1:
+        raise InputError(f"column: not given; {allowed}")
+    if column is not None and schema.names.count(column) != 1:
+        raise InputError(f"column: given {column!r}; {allowed}")
+    if column is not None and column not in numeric:
+        raise InputError(f"column: given {column!r}, which holds {schema.field(column).type}, not numbers; {allowed}")
+    return Column(files, column or numeric[0], dataset)
+
+
+def keep_numbers(values, name, missing):
+    """One piece of a column without its missing values, if they may be dropped.
+
+    Returns
+    -------
+    values : ndarray
+        Finite.
+    dropped : int
+
+    Raises
+    ------
+    InputError
+        For missing values that are not to be dropped, and for infinities.
+    """
+    if np.isinf(values).any():
+        raise InputError(f"data: column {name!r} holds {np.isinf(values).sum():,} infinite values; allowed: finite numbers")
+    gone = np.isnan(values)
+    if gone.any() and missing != "drop":
+        raise InputError(f"missing: {gone.sum():,} of {len(values):,} values in column {name!r} are missing; allowed: none, "
+                         "or missing: drop")
+    return values[~gone] if gone.any() else values, int(gone.sum())
+
+
+def read_column(data, column=None, missing="refuse", n_components=1):
+    """All values of one column, checked.
+
+    Parameters
+    ----------
+    data, column :
+        As in `open_column`.
+    missing : {"refuse", "drop"}
+    n_components : int
+        At least twice as many values are wanted.
+
+    Returns
+    -------
+    values : ndarray, shape (N,)
+    dropped : int
+        Missing values left out.
+
+    Raises
+    ------
+    InputError
+        One line.
+    """
+    source = open_column(data, column)
+    pieces = list(source.batches())
+    values, dropped = keep_numbers(np.concatenate(pieces) if pieces else np.empty(0), source.name, missing)
+    check_enough(len(values), values.min(initial=np.inf), values.max(initial=-np.inf), source.name, n_components)
+    return values, dropped
+
+
+def check_enough(n, low, high, name, n_components):
+    """Refuse a sample too small for K components, or without any spread."""
+    if n < 2 * n_components:
+        raise InputError(f"data: column {name!r} holds {n} values; allowed: at least 2 x n_components = {2 * n_components}")
+    if low == high:
+        raise InputError(f"data: all {n:,} values in column {name!r} are {low:g}; allowed: at least two different values")
+
+
+def check_source(parameters):
+    """Refuse what cannot be read before any kernel starts; the values of large files are checked as they are read.
+
+    Parameters
+    ----------
+    parameters : parameters.Parameters
+    """
+    if parameters.data is not None:
+        if open_column(parameters.data, parameters.column).size <= LARGE:
+            read_column(parameters.data, parameters.column, parameters.missing, parameters.n_components)
