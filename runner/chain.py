@@ -438,20 +438,20 @@ class _Run:
             if missing := [name for name, content in outputs.items() if content is None]:
                 raise ChainError(f"it did not write {', '.join(missing)}")
         except (NotebookError, KernelDied, ChainError) as error:
-            self._keep_failure(stage, part, error)
-        self._keep_notebook(stage, part, {"hash": expected, "outputs": outputs, "seconds": seconds})
+            self._keep_failure(stage, part, kernel, error)
+        self._keep_notebook(stage, part, kernel, {"hash": expected, "outputs": outputs, "seconds": seconds})
         return seconds
 
-    def _keep_notebook(self, stage, part, record):
-        executed = _without_machine(part.read_text(encoding="utf-8"))
+    def _keep_notebook(self, stage, part, kernel, record):
+        executed = _without_machine(part.read_text(encoding="utf-8"), kernel.folder)
         executed["metadata"]["chain"] = {"reads": stage.reads, "writes": stage.writes, **record}
         _write_json(self.folder / stage.notebook, executed)
         part.unlink()
 
-    def _keep_failure(self, stage, part, error):
+    def _keep_failure(self, stage, part, kernel, error):
         """Keep the notebook that shows the failure, say so in the manifest, and raise."""
         if part.exists():
-            self._keep_notebook(stage, part, {})
+            self._keep_notebook(stage, part, kernel, {})
         line = str(error).strip().splitlines()[-1]
         _write_json(self.folder / MANIFEST, {
             **self._manifest("failed"), "trusted": False, "stage": stage.name, "error": line})
@@ -479,11 +479,12 @@ class _Run:
         return write_report(self.folder, manifest, self._names())
 
 
-def _without_machine(text):
+def _without_machine(text, kernel_folder):
     """An executed notebook (JSON text) without what names a path or a time, or is drawn at random."""
     for path in (sysconfig.get_path("purelib"), sysconfig.get_path("stdlib"), str(ROOT)):
         text = text.replace(f"{path}/", "")
-    executed = json.loads(re.sub(r"[^\s\"]*/ipykernel_\d+/\d+\.py", "cell", text))
+    # The prefix is literal: a pattern for "any path" takes minutes over an embedded figure.
+    executed = json.loads(re.sub(rf"{re.escape(str(kernel_folder))}/ipykernel_\d+/\d+\.py", "cell", text))
     executed["metadata"].pop("papermill", None)
     for cell in executed["cells"]:
         cell["metadata"].pop("papermill", None)

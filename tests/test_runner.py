@@ -183,10 +183,10 @@ def test_a_notebook_finds_nothing_of_the_one_before(house):
 
 
 def test_executed_notebooks_keep_no_time_and_no_machine(house):
-    house.edit("01_draw", "leak = 1", "import warnings; warnings.warn('careful')")
-    house.run()
+    house.edit("01_draw", "leak = 1", "import warnings; warnings.warn('careful'); print('a/' * 1_000_000)")
+    house.run()  # and a long output without a space takes no time
     stored = (house.out / "01_draw.ipynb").read_text()
-    assert "UserWarning: careful" in stored
+    assert '"cell:1: UserWarning: careful' in stored
     assert not any(word in stored for word in ("papermill", "ipykernel_", sys.prefix, "start_time", "shell.execute"))
 
 
