@@ -125,7 +125,7 @@ def component_counts(n, weights):
     ndarray of int, shape (K,)
         Adds up to n.
     """
-    share = np.asarray(weights, float) * n
+    share = np.asarray(weights, float) / np.sum(weights) * n
     counts = np.floor(share + 1e-9).astype(int)  # 0.29 * 100 is a hair below 29
     counts[np.argsort(counts - share, kind="stable")[: n - counts.sum()]] += 1
     return counts
@@ -210,7 +210,7 @@ def find_rounding(sample, most_decimals=6):
         return 0.0
     for decimals in range(-6, most_decimals + 1):
         step = 10.0**-decimals
-        if np.allclose(values, np.round(values / step) * step, rtol=0, atol=1e-6 * step):
+        if step <= np.ptp(values) and np.allclose(values, np.round(values / step) * step, rtol=0, atol=1e-6 * step):
             return step
     return 0.0
 
