@@ -118,7 +118,7 @@ def fit_em(sample, n_components, rng, starts=20, tolerance=1e-8, variance="free"
     standard = Sample(lower, lower if sample.exact else (sample.upper - center) / scale, sample.count)
     climb = _em_on_values if sample.exact else _em_on_cells
     found = climb(standard, _random_starts(standard, n_components, rng, starts), tolerance, equal)
-    proper = [components for components, _ in found if not _collapsed(standard, components)]
+    proper = [components for components, _ in found if not _collapsed(standard, components, equal)]
     if not proper:
         raise CollapseError(f"EM with {n_components} components collapsed from each of {starts} starts: lower n_components")
     reached = np.array([_total(standard, components) for components in proper])
@@ -221,13 +221,19 @@ def _m_step(sample, c, share, joint, w, m, s, equal):
     return total, mean, np.sqrt(np.maximum(variance, 1e-12))
 
 
-def _collapsed(sample, components):
-    """Whether some component stands on fewer than three different values, or two components are one."""
+def _collapsed(sample, components, equal):
+    """Whether a component stands on fewer than three different values, or within one cell, or two components are one.
+
+    One sd for all shrinks to nothing only where all components stand so.
+    """
     _, means, sds = sort_components(*components)
-    near = np.abs(sample.value[:, None] - means) < 4 * sds + sample.width
-    values = [len(np.unique(sample.value[near[:, k]])) for k in range(len(means))]
+    if sample.exact:
+        near = np.abs(sample.value[:, None] - means) < 4 * sds
+        shrunk = np.array([len(np.unique(sample.value[own])) < 3 for own in near.T])
+    else:
+        shrunk = 4 * sds < sample.width / 2
     twins = (np.diff(means) < 1e-3 * sds[:-1]) & (np.abs(np.diff(np.log(sds))) < 1e-3)
-    return min(values) < (3 if sample.exact else 1) or twins.any()
+    return (shrunk.all() if equal else shrunk.any()) or twins.any()
 
 
 def em_standard_errors(sample, fit):
@@ -277,30 +283,36 @@ def em_standard_errors(sample, fit):
     }
 
 
-def bootstrap_errors(fit, rng, replicates=200, tolerance=1e-6):
+def bootstrap_errors(fit, rng, replicates=200, tolerance=1e-8):
     """Standard errors by parametric bootstrap: the spread of EM over samples drawn from the fit.
 
     Each replicate is fitted from the fit itself, so that its components keep
-    their names; the check on `em_standard_errors`, which trusts a quadratic
-    likelihood.
+    their names, and left out where a component collapsed; the check on
+    `em_standard_errors`, which trusts a quadratic likelihood.
 
     Parameters
     ----------
     fit : EMFit
     rng : numpy.random.Generator
     replicates : int
+    tolerance : float
+        As in `fit_em`; a loose one stops near the start and makes errors too small.
 
     Returns
     -------
     dict of ndarray, shape (K,)
         Keys weights, means, sds.
     """
-    drawn = []
+    center = fit.weights @ fit.means
+    scale = np.sqrt(fit.weights @ (fit.sds**2 + (fit.means - center) ** 2))
+    standard, drawn = (fit.weights, (fit.means - center) / scale, fit.sds / scale), []
     for _ in range(replicates):
-        values, _ = simulate_mixture(fit.n, *fit.components, rng, "random")
-        (components, _), = _em_on_values(Sample.of_values(values), [fit.components], tolerance, fit.equal_variance)
-        drawn.append(sort_components(*components))
-    return dict(zip(("weights", "means", "sds"), np.std(drawn, axis=0, ddof=1), strict=True))
+        sample = Sample.of_values(simulate_mixture(fit.n, *standard, rng, "random")[0])
+        (components, _), = _em_on_values(sample, [standard], tolerance, fit.equal_variance)
+        if not _collapsed(sample, components, fit.equal_variance):
+            drawn.append(sort_components(*components))
+    weights, means, sds = np.std(drawn, axis=0, ddof=1)
+    return {"weights": weights, "means": scale * means, "sds": scale * sds}
 
 
 def compare_component_counts(sample, k_max, rng, starts=20, tolerance=1e-8, variance="free"):
