@@ -29,7 +29,7 @@ else
 endif
 
 lab: runs/default/manifest.json  ## open JupyterLab on the notebooks
-	$(PYTHON) -m jupyterlab notebooks
+	$(PYTHON) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 # The notebooks' defaults point to this run folder. Status 3, a report not to be trusted, is still a report.
 runs/default/manifest.json: | $(READY)
