@@ -251,7 +251,7 @@ def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_a
             draws, tune=tune, chains=len(starts), cores=min(available_cores(), len(starts)),
             target_accept=target_accept, nuts_sampler=sampler, random_seed=seeds, **where, step=assignment_step(model, latent_step) if latent else None,
             var_names=[*NAMES, "assignment"] if latent and keep_assignments else list(NAMES),
-            progressbar=progressbar, compute_convergence_checks=False)
+            progressbar=progressbar, quiet=not progressbar, compute_convergence_checks=False)
     if latent:
         tree["posterior"] = _sorted_draws(tree)
     return _without_clock(tree)
