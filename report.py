@@ -139,6 +139,10 @@ def tell(folder, manifest):
 def run(arguments):
     """The `run` command; the exit status."""
     values = parameters.load(arguments.params, read_overrides(arguments.overrides))
+    if values.data is not None:
+        from mixture.source import check_source  # only a file of the user's needs pyarrow here
+
+        check_source(values)
     folder = Path(arguments.out or default_folder(arguments.params, values.data))
     outcome = chain.run(values, folder, arguments.notebooks, arguments.force, audience=Progress())
     if outcome.up_to_date:

@@ -37,8 +37,9 @@ def choose_component_count(sample, k_max, tree, rng, starts=20, tolerance=1e-8, 
     """
     trees = {k: _fit(sample, k, rng, starts, tolerance, variance, sd_prior, weight_concentration, chains, draws)
              if k != tree["posterior"].sizes["component"] else tree for k in range(1, k_max + 1)}
-    counts = compare_component_counts(sample, k_max, rng, starts, tolerance, variance).join(compare_posteriors(trees, rng))
-    counts["trusted"] = [all(check.passed for check in judge_chains(trees[k])) for k in counts.index]
+    counts = compare_component_counts(sample, k_max, rng, starts, tolerance, variance)
+    trusted = {k: all(check.passed for check in judge_chains(fit)) for k, fit in trees.items()}
+    counts = counts.join(compare_posteriors(trees, trusted, rng)).assign(trusted=trusted)
     return counts, describe_component_counts(counts)
 
 
@@ -64,9 +65,11 @@ def describe_component_counts(counts):
         Markdown.
     """
     best = {name.upper(): int(counts[name].idxmin()) for name in ("bic", "aic", "icl")}
-    best["leave-one-out"] = int(counts["elpd"].idxmax())
+    sound = counts[counts["trusted"].astype(bool)]
+    if len(sound):
+        best["leave-one-out"] = int(sound["elpd"].idxmax())
     told = ", ".join(f"{name} {k}" for name, k in best.items())
-    near = [int(k) for k in counts.index[counts["elpd"] > counts["elpd"].max() - 4] if k != best["leave-one-out"]]
+    near = [int(k) for k in sound.index[sound["elpd"] > sound["elpd"].max() - 4] if k != best["leave-one-out"]]
     words = [f"The criteria **{'agree on' if len(set(best.values())) == 1 else 'disagree'}**"
              + (f" **{best['BIC']}** components." if len(set(best.values())) == 1 else f" on the number of components: {told}.")]
     if len(set(best.values())) > 1:
@@ -76,10 +79,11 @@ def describe_component_counts(counts):
         words.append(f"By leave-one-out prediction {', '.join(map(str, near))} would do as well (within 4 of the best).")
     doubtful = [int(k) for k in counts.index[~counts["trusted"].astype(bool)]]
     if doubtful:
-        words.append(f"**The chains of K = {', '.join(map(str, doubtful))} are not to be trusted**, nor are their rows.")
+        words.append(f"**The chains of K = {', '.join(map(str, doubtful))} are not to be trusted** and are left out of the "
+                     "comparison by prediction.")
     collapsed = [int(k) for k in counts.index[counts["bic"].isna()]]
     if collapsed:
         words.append(f"Every start of EM collapsed for K = {', '.join(map(str, collapsed))}.")
-    heavy = counts["weight"].idxmax()
-    words.append(f"Stacking gives K = {int(heavy)} the largest weight, {counts['weight'].max():.2f}.")
+    if len(sound) > 1:
+        words.append(f"Stacking gives K = {int(sound['weight'].idxmax())} the largest weight, {sound['weight'].max():.2f}.")
     return " ".join(words)
