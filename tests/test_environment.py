@@ -22,6 +22,7 @@ CONDA_ONLY = {"python", "pip", "setuptools", "h5netcdf", "h5py"}  # pip's own ne
 def conda():
     """The conda file's ranges by the names of PyPI."""
     lines = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    lines += lines.pop()["pip"] if isinstance(lines[-1], dict) else []  # what conda-forge does not have
     named = (re.match(r"([\w.-]+?)(?=[<>=!]|$)(.*)", line).groups() for line in lines)
     return {canonicalize_name(CONDA_NAMES.get(name, name)): SpecifierSet(limits) for name, limits in named}
 
