@@ -311,6 +311,7 @@ def add_densities(tree, model, sample):
     with model:
         free = [name for name in NAMES if name in {v.name for v in model.free_RVs}]
         pm.stats.compute_log_prior(tree, var_names=free, progressbar=False)
+    del tree["log_prior"].attrs["created_at"]  # the same draws give the same file
     x = np.empty((*weights.shape[:2], len(sample.count)), dtype=np.float32)
     for chain in range(len(x)):  # one chain at a time bounds the memory
         x[chain] = mixture_log_likelihood(sample, weights[chain], means[chain], sds[chain])
