@@ -1,0 +1,41 @@
+"""Real fits for the tests, from sample to judged posterior."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pymc as pm
+import xarray as xr
+
+from helpers import (
+    Sample, add_densities, as_dataset, build_model, choose_priors, fit_em_proper, sample_posterior, simulate_mixture,
+    starting_points,
+)
+from mixture.em import EMFit
+from mixture.model import Priors
+
+
+class Fit(NamedTuple):
+    """All that a fit consists of."""
+
+    sample: Sample
+    priors: Priors
+    em: EMFit
+    model: pm.Model
+    tree: xr.DataTree
+
+
+def simulated(n, weights=(0.4, 0.6), means=(0.0, 4.0), sds=(1.0, 1.5), seed=1):
+    """A sample of two components, somewhat overlapping unless told otherwise."""
+    return Sample.of_values(simulate_mixture(n, weights, means, sds, np.random.default_rng(seed))[0])
+
+
+def fit(sample, k=2, seed=1, chains=2, draws=500, priors=None, starts=None, latent=False, ordering=True, **options):
+    """Fit a sample as notebook 2 does: priors, EM, starting points, MCMC, densities."""
+    rng = np.random.default_rng(seed)
+    priors, em = priors or choose_priors(sample, k), fit_em_proper(sample, k, rng)
+    marginal = build_model(sample, priors, ordering=ordering)
+    model = build_model(sample, priors, latent, ordering) if latent else marginal
+    starts = starts or starting_points(priors, em, chains, rng)
+    tree = sample_posterior(model, sample, starts, rng, draws, draws, progressbar=False, **options)
+    tree["em"] = as_dataset(em.components)
+    return Fit(sample, priors, em, model, add_densities(tree, marginal, sample))

@@ -1,0 +1,212 @@
+"""The PyMC model is the mixture that it claims to be, and its draws are those of its posterior."""
+
+import itertools
+
+import arviz as az
+import numpy as np
+import pytest
+import xarray as xr
+from fits import fit, simulated
+from numpy.testing import assert_allclose, assert_array_equal
+from pymc.model.transform.conditioning import remove_value_transforms
+from scipy import stats
+
+from helpers import (
+    Sample, add_densities, build_model, choose_priors, draw_prior, fit_em, group_sample, mixture_log_likelihood,
+    posterior_draws, sample_posterior, starting_points, thin, write_whole,
+)
+from mixture.model import Priors, observed_sample, read_posterior
+
+SD_PRIORS = {
+    "uniform": lambda scale: stats.uniform(0, scale),
+    "halfnormal": lambda scale: stats.halfnorm(scale=scale),
+    "lognormal": lambda scale: stats.lognorm(1, scale=scale),
+}
+
+
+def log_prior(priors, weights, means, sds):
+    """Log density of the priors, by SciPy."""
+    concentration = np.full(len(means), priors.weight_concentration)
+    return ((stats.dirichlet(concentration).logpdf(weights) if len(means) > 1 else 0)
+            + stats.norm.logpdf(means, priors.mean_center, priors.mean_precision**-0.5).sum()
+            + SD_PRIORS[priors.sd_family](priors.sd_scale).logpdf(sds).sum())
+
+
+def log_density(model):
+    """The model's log density as a function of w, mu and sigma themselves."""
+    return remove_value_transforms(model).compile_logp(mode="FAST_COMPILE")
+
+
+# ---------------------------------------------------------------- the model
+
+
+@pytest.mark.parametrize("k, family, cells", [*itertools.product((1, 2, 3), SD_PRIORS, (False, True))])
+def test_the_models_density_is_likelihood_times_priors(k, family, cells):
+    rng = np.random.default_rng(k)
+    sample = group_sample(simulated(60), 0.7) if cells else simulated(60)
+    priors = Priors(rng.normal(2, 1, k), rng.uniform(0.1, 1, k), family, 4.0, 1.7)
+    weights, means, sds = rng.dirichlet(np.ones(k)), np.sort(rng.normal(2, 2, k)), rng.uniform(0.5, 2, k)
+    point = {"mu": means, "sigma": sds} | ({"w": weights} if k > 1 else {})
+    expected = log_prior(priors, weights, means, sds) + sample.count @ mixture_log_likelihood(sample, weights, means, sds)
+    close = 1e-6 if cells else 1e-9  # PyMC takes the square root of 2 in single precision
+    assert log_density(build_model(sample, priors))(point) == pytest.approx(expected, rel=close)
+
+
+def test_the_latent_models_density_is_that_of_values_and_assignments():
+    sample, rng = simulated(30), np.random.default_rng(2)
+    priors, assignment = choose_priors(sample, 2), rng.integers(2, size=30)
+    weights, means, sds = np.array([0.3, 0.7]), np.array([0.0, 5.0]), np.array([1.0, 2.0])
+    each = np.log(weights[assignment]) + stats.norm.logpdf(sample.value, means[assignment], sds[assignment])
+    density = log_density(build_model(sample, priors, latent=True))
+    assert density({"w": weights, "mu": means, "sigma": sds, "assignment": assignment}) == pytest.approx(
+        log_prior(priors, weights, means, sds) + each.sum())
+
+
+# ---------------------------------------------------------------- priors and starts
+
+
+def test_priors_fill_the_range():
+    priors = choose_priors(Sample.of_values([10.0, 12.0, 40.0]), 5)
+    assert_allclose(priors.mean_center, np.full(5, 25))
+    assert_allclose(priors.mean_precision, np.full(5, 30.0**-2))
+    assert (priors.sd_family, priors.sd_scale) == ("lognormal", 1.0)
+    for family in ("uniform", "halfnormal"):
+        assert choose_priors(Sample.of_values([10.0, 12.0, 40.0]), 5, sd_prior=family).sd_scale == 15
+
+
+def test_priors_that_are_given_are_kept():
+    priors = choose_priors(simulated(50), 2, [145, 210], [0.01, 0.02], "uniform", 100, 2)
+    assert_array_equal([priors.mean_center, priors.mean_precision], [[145, 210], [0.01, 0.02]])
+    assert (priors.sd_family, priors.sd_scale, priors.weight_concentration) == ("uniform", 100, 2)
+
+
+@pytest.mark.parametrize("family", SD_PRIORS)
+def test_scaled_priors_follow_the_units(family):
+    sample, a, b = simulated(50), 32, 1.8
+    one, other = (choose_priors(s, 3, sd_prior=family) for s in (sample, Sample.of_values(a + b * sample.value)))
+    assert_allclose(other.mean_center, a + b * one.mean_center)
+    assert_allclose(other.mean_precision, one.mean_precision / b**2)
+    assert other.sd_scale == pytest.approx(b * one.sd_scale)
+
+
+def test_prior_draws_are_the_priors_with_the_means_in_order():
+    priors = Priors(np.array([0.0, 3.0]), np.array([1.0, 0.25]), "lognormal", 2.0, 1.0)
+    drawn = draw_prior(build_model(simulated(20), priors), 1000, np.random.default_rng(3))
+    w, mu, sigma = (drawn[name].values[0] for name in ("w", "mu", "sigma"))
+    assert (np.diff(mu) >= 0).all()
+    assert_allclose(w.sum(axis=1), 1)
+    assert stats.kstest(w[:, 0], "uniform").pvalue > 0.001
+    assert stats.kstest(sigma.ravel(), SD_PRIORS["lognormal"](2.0).cdf).pvalue > 0.001
+    either = stats.kstest(mu.ravel(), lambda x: (stats.norm.cdf(x, 0, 1) + stats.norm.cdf(x, 3, 2)) / 2)
+    assert either.pvalue > 0.001
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_chains_start_at_mixtures_near_maxima(k):
+    sample, rng = simulated(100), np.random.default_rng(4)
+    priors, em = choose_priors(sample, k, sd_prior="uniform", sd_prior_scale=1.2), fit_em(sample, k, rng)
+    starts = starting_points(priors, em, 5, rng)
+    assert len(starts) == 5
+    for start in starts:
+        assert (np.diff(start["mu"]) > 0).all()
+        assert (start["sigma"] > 0).all() and (start["sigma"] < 1.2).all()
+        assert start["w"].sum() == pytest.approx(1) if k > 1 else "w" not in start
+    for start in starts[::2]:
+        assert (np.abs(start["mu"] - em.means) < 5 * em.sds).all()
+
+
+# ---------------------------------------------------------------- the posterior
+
+
+def assert_same_posterior(one, other):
+    """Posterior means and sds agree to four Monte Carlo standard errors."""
+    for name, kind in itertools.product(("w", "mu", "sigma"), ("mean", "sd")):
+        a, b = (getattr(t["posterior"][name], {"mean": "mean", "sd": "std"}[kind])(("chain", "draw")) for t in (one, other))
+        error = np.hypot(*(az.mcse(t["posterior"].to_dataset(), method=kind)[name] for t in (one, other)))
+        assert (abs(a - b) < 4 * error).all(), (name, kind)
+
+
+def test_draws_depend_on_the_stream_alone_and_not_on_the_cores(monkeypatch):
+    sample = simulated(50)
+    priors = choose_priors(sample, 2)
+    model, em = build_model(sample, priors), fit_em(sample, 2, np.random.default_rng(5))
+    starts = starting_points(priors, em, 2, np.random.default_rng(5))
+    trees = []
+    for cores, seed in (("1", 6), ("2", 6), ("2", 7)):
+        monkeypatch.setenv("MIXTURE_CORES", cores)
+        tree = sample_posterior(model, sample, starts, np.random.default_rng(seed), 30, 30, progressbar=False)
+        trees.append(add_densities(tree, model, sample))
+        trees[-1].attrs.pop("seconds")
+    assert trees[0].identical(trees[1])
+    assert not np.isin(trees[2]["posterior"]["mu"], trees[0]["posterior"]["mu"]).any()
+
+
+def test_the_posterior_of_one_component_is_that_of_a_grid():
+    found = fit(simulated(40), k=1, draws=800)
+    mu, sigma = np.meshgrid(np.linspace(-1, 6, 400), np.linspace(1, 5, 400), indexing="ij")
+    points = np.ones((mu.size, 1)), mu.reshape(-1, 1), sigma.reshape(-1, 1)
+    log_posterior = (mixture_log_likelihood(found.sample, *points).sum(axis=1)
+                     + stats.norm.logpdf(mu.ravel(), found.priors.mean_center, found.priors.mean_precision**-0.5)
+                     + SD_PRIORS["lognormal"](found.priors.sd_scale).logpdf(sigma.ravel()))
+    mass = np.exp(log_posterior - log_posterior.max())
+    posterior = found.tree["posterior"].to_dataset()[["mu", "sigma"]]
+    for name, points in (("mu", mu.ravel()), ("sigma", sigma.ravel())):
+        mean = np.average(points, weights=mass)
+        sd = np.sqrt(np.average((points - mean) ** 2, weights=mass))
+        assert abs(float(posterior[name].mean()) - mean) < 4 * float(az.mcse(posterior)[name].squeeze())
+        assert abs(float(posterior[name].std()) - sd) < 4 * float(az.mcse(posterior, method="sd")[name].squeeze())
+
+
+def test_exact_and_grouped_posteriors_agree_to_monte_carlo_error(exact_fit, grouped_fit):
+    assert_same_posterior(exact_fit.tree, grouped_fit.tree)
+
+
+def test_nutpie_draws_the_same_posterior(exact_fit):
+    assert_same_posterior(exact_fit.tree, fit(exact_fit.sample, sampler="nutpie").tree)
+
+
+def test_means_are_in_order_in_every_draw(exact_fit):
+    assert (np.diff(posterior_draws(exact_fit.tree)[1]) > 0).all()
+
+
+# ---------------------------------------------------------------- what is kept of it
+
+
+@pytest.mark.parametrize("which", ["exact_fit", "grouped_fit"])
+def test_kept_densities_are_the_models(which, request):
+    found = request.getfixturevalue(which)
+    density, draws = log_density(found.model), posterior_draws(found.tree)
+    each = found.tree["log_likelihood"]["x"].values
+    for chain, draw in ((0, 0), (0, 17), (1, 499)):
+        weights, means, sds = (a[chain, draw] for a in draws)
+        assert_allclose(each[chain, draw], mixture_log_likelihood(found.sample, weights, means, sds), rtol=1e-5)
+        prior = sum(float(d.isel(chain=chain, draw=draw).sum()) for d in found.tree["log_prior"].data_vars.values())
+        assert prior == pytest.approx(log_prior(found.priors, weights, means, sds))
+        whole = density({"w": weights, "mu": means, "sigma": sds})
+        assert prior + each[chain, draw].astype(float) @ found.sample.count == pytest.approx(whole, rel=1e-5)
+
+
+@pytest.mark.parametrize("which", ["exact_fit", "grouped_fit"])
+def test_a_posterior_survives_its_file(which, request, tmp_path):
+    found = request.getfixturevalue(which)
+    path = tmp_path / "posterior.nc"
+    write_whole(path, lambda part: found.tree.to_netcdf(part, engine="h5netcdf"))
+    back = read_posterior(path)
+    assert isinstance(back, xr.DataTree)
+    for group in ("posterior", "sample_stats", "log_prior", "log_likelihood", "observed_data", "em"):
+        xr.testing.assert_equal(back[group].to_dataset(), found.tree[group].to_dataset())
+    path.unlink()  # in memory: the file is free
+    kept = observed_sample(back)
+    assert kept.exact == found.sample.exact
+    for field in ("lower", "upper", "count"):
+        assert_array_equal(getattr(kept, field), getattr(found.sample, field))
+
+
+def test_thinning_keeps_evenly_spaced_whole_draws(exact_fit):
+    draws = posterior_draws(exact_fit.tree)
+    some = thin(draws, 100)
+    assert [a.shape for a in some] == [(100, 2)] * 3
+    chosen = np.searchsorted(np.arange(2000), np.linspace(0, 1999, 100).round())
+    for kept, every in zip(some, draws, strict=True):
+        assert_array_equal(kept, every.reshape(-1, 2)[chosen])
+    assert len(thin(draws, 10**6)[0]) == 2000
