@@ -1,8 +1,13 @@
 """The one visual language of the notebooks: which colour means what, and how a figure is shown.
 
 A component keeps its colour in every figure of every report; truth, EM and the
-sample have colours of their own. The palette is seaborn's "colorblind".
+sample have colours and dashes of their own. The palette is seaborn's "colorblind".
+Figures are drawings (SVG) on no ground, so that the page can lay them on a light or
+a dark one; only what has very many points in it is stored as an image within.
 """
+
+import base64
+import io
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,16 +21,21 @@ _PALETTE = sns.color_palette("colorblind").as_hex()
 COMPONENT = [_PALETTE[i] for i in (0, 1, 2, 3, 9, 5)]
 EM = _PALETTE[4]
 TRUTH = "black"
-SAMPLE = "#c8c8c8"
+SAMPLE = "#c9ced6"
 POSTERIOR = "#333333"
+MANY = 600  # points in an artist, beyond which it is stored as an image
+SHARP = 220  # dots per inch of what is stored as an image: two for each of the page's
 
 
 def use_style():
     """Set the look of all figures in this kernel."""
     sns.set_theme(context="notebook", style="ticks", palette=COMPONENT, rc={
-        "figure.figsize": (8, 4), "figure.dpi": 100, "savefig.dpi": 150, "figure.autolayout": True,
-        "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left",
-        "axes.titlesize": "medium", "axes.titleweight": "bold"})
+        "figure.figsize": (8, 4), "figure.dpi": 100, "figure.autolayout": True, "figure.facecolor": "none",
+        "axes.facecolor": "none", "savefig.facecolor": "none", "savefig.transparent": True,
+        "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left", "axes.titlepad": 10,
+        "axes.titlesize": "medium", "axes.titleweight": "bold", "axes.linewidth": 0.8, "font.size": 11,
+        "xtick.major.width": 0.8, "ytick.major.width": 0.8, "xtick.major.size": 4, "ytick.major.size": 4,
+        "legend.frameon": False, "svg.hashsalt": "mixture"})
 
 
 def colour(component):
@@ -33,7 +43,7 @@ def colour(component):
     return COMPONENT[component % len(COMPONENT)]
 
 
-def show(figure, caption, alt):
+def show(figure, caption, alt, thumbnail=False, **beside):
     """Display a figure once, with a caption that states the finding and a text for who cannot see it.
 
     Parameters
@@ -43,10 +53,39 @@ def show(figure, caption, alt):
         Markdown; its numbers are computed.
     alt : str
         What the figure shows, in plain words.
+    thumbnail : bool
+        Whether to store a small image of it too, for the index of all runs.
+    **beside
+        Other forms of the same figure, by MIME type.
     """
-    display(figure, metadata={"image/png": {"alt": alt}})
+    forms = {"image/svg+xml": as_svg(figure), "text/plain": alt} | beside
+    if thumbnail:
+        forms["image/png"] = base64.b64encode(_save(figure, "png", dpi=40)).decode()
     plt.close(figure)
+    display(forms, metadata={kind: {"alt": alt} for kind in forms if kind.startswith("image/")}, raw=True)
     display(Markdown(f"*{caption}*"), metadata={"caption": True})
+
+
+def as_svg(figure):
+    """A figure as SVG text, the same for the same figure; artists of more than `MANY` points as images within."""
+    for artist in figure.findobj(lambda artist: hasattr(artist, "set_rasterized")):
+        if _size_of(artist) > MANY:
+            artist.set_rasterized(True)
+    text = _save(figure, "svg", dpi=SHARP, metadata={"Date": None, "Creator": None}).decode()
+    return text[text.index("<svg"):]
+
+
+def _size_of(artist):
+    """How many points an artist would write into a drawing."""
+    if hasattr(artist, "get_xdata"):
+        return len(artist.get_xdata())
+    return 3 * len(artist.get_paths()) if hasattr(artist, "get_paths") else 0
+
+
+def _save(figure, kind, **options):
+    file = io.BytesIO()
+    figure.savefig(file, format=kind, transparent=True, bbox_inches="tight", pad_inches=0.05, **options)
+    return file.getvalue()
 
 
 def draw_sample(ax, sample, rug=True):
@@ -58,14 +97,14 @@ def draw_sample(ax, sample, rug=True):
     sample : Sample
     rug : bool
     """
-    ax.hist(sample.value, bins=_edges(sample), weights=sample.count, density=True, color=SAMPLE, edgecolor="white",
-            linewidth=0.5, label="sample")
+    ax.hist(sample.value, bins=sample_edges(sample), weights=sample.count, density=True, color=SAMPLE, edgecolor="none",
+            rwidth=0.94, label="sample")
     if rug and sample.exact and sample.n <= 2000:
         sns.rugplot(x=sample.value, height=0.025, color=POSTERIOR, alpha=0.3, linewidth=0.6, ax=ax)
     ax.set(xlabel="value (data units)", ylabel="density (per data unit)")
 
 
-def _edges(sample, most=120):
+def sample_edges(sample, most=120):
     """Bin edges by the Freedman-Diaconis rule; whole cells where the sample is in cells or rounded."""
     low, high = sample.quantile([0.25, 0.75])
     wanted = 2 * (high - low) * sample.n ** (-1 / 3) or (sample.high - sample.low) / 10

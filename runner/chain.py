@@ -37,7 +37,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 PROJECT = "gaussian-mixtures-two-ways"
 MANIFEST, REPORT, VERDICT = "manifest.json", "report.html", "verdict.json"
-PAGE_SOURCES = (ROOT / "runner" / "page.py", ROOT / "runner" / "page.html.j2", ROOT / "parameters.py")
+PAGE_SOURCES = (*(ROOT / "runner" / name for name in ("page.py", "page.html.j2", "style.css", "page.js")),
+                ROOT / "parameters.py")
 
 
 class ChainError(RuntimeError):

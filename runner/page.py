@@ -14,6 +14,8 @@ number, and the same notebooks and manifest give the same bytes.
 import base64
 import hashlib
 import html
+import importlib.util
+import json
 import re
 import struct
 from html.parser import HTMLParser
@@ -32,17 +34,19 @@ from pygments.lexers import PythonLexer
 
 from parameters import Parameters
 
-SUMMARY_TAGS = ("summary-answer", "summary-verdict", "summary-figure", "summary-table")
+SUMMARY_TAGS = ("summary-answer", "summary-verdict", "summary-figure", "summary-table", "summary-play")
 UNSHOWN_TAGS = {"hide", "parameters", "injected-parameters"}
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 PROGRESS = re.compile(r"[█━╸╺▏▎▍▌▋▊▉]|\d+%\||\bit/s|\bs/it|\r(?!\n)")
-EMPTY_HEADER = re.compile(r"<th[^>]*>\s*</th>")
-# pandas gives the index's name a row of its own below the columns' names.
-INDEX_ROW = re.compile(r"(<tr>\s*)<td></td>((?:\s*<th[^>]*>[^<]*</th>)+)\s*</tr>\s*"
-                       r"<tr>\s*(<th[^>]*>[^<]*</th>)(?:\s*<td></td>)+\s*</tr>\s*")
+NUMBER = re.compile(r"[−-]?\d[\d,]*(\.\d+)?(e[+−-]?\d+)?%?")
+MISSING = {"", "–", "nan", "NaN", "None"}
 FIGURE_END = "</figure>\n"
-TEMPLATE = "page.html.j2"
+PLAY = "application/vnd.gaussian-mixtures.play+json"
+MOVED = {"summary": "This figure stands in the summary.", "play": "This figure stands above, to play with."}
+MARKS = {"✓": ("passed", "✓"), "✗": ("failed", "✗"), "⚠": ("caution", "!")}
+HERE = Path(__file__).parent
+TEMPLATE, STYLE, SCRIPT = HERE / "page.html.j2", HERE / "style.css", HERE / "page.js"
 
 _lexer, _formatter = PythonLexer(), HtmlFormatter(nowrap=True)
 
@@ -90,6 +94,17 @@ class _Renderer(mistune.HTMLRenderer):
     def image(self, text, url, title=None):
         return super().image(text, url, title) if url.startswith("data:") else f"<em>{text}</em>"
 
+    def list(self, text, ordered, **attributes):
+        listed = super().list(text, ordered, **attributes)
+        return listed.replace("<ul>", '<ul class="checks">', 1) if '<span class="mark"' in text else listed
+
+    def list_item(self, text):
+        kind, sign = MARKS.get(text.lstrip()[:1], (None, None))
+        if kind is None:
+            return super().list_item(text)
+        return (f'<li class="{kind}"><span class="mark" role="img" aria-label="{kind}">{sign}</span>'
+                f"{text.lstrip()[1:].lstrip()}</li>\n")
+
     def table(self, text):
         return scrolling(f"<table>\n{text}</table>")
 
@@ -127,42 +142,92 @@ class Headings:
 
 
 class _TableOnly(HTMLParser):
-    """Copies a table's structure and text, and leaves styles, classes, scripts and events behind."""
+    """Keeps a table's rows of cells and their plain markup, and leaves styles, classes, scripts and events behind."""
 
-    KEPT = {"table", "caption", "thead", "tbody", "tfoot", "tr", "th", "td", "b", "strong", "i", "em", "code", "br",
-            "sub", "sup", "p"}
+    KEPT = {"b", "strong", "i", "em", "code", "br", "sub", "sup", "p"}
     DROPPED = {"style", "script"}
 
     def __init__(self):
         super().__init__(convert_charrefs=True)
-        self.parts, self.in_head, self.dropping = [], False, False
+        self.rows, self.section, self.dropping, self.cell = [], "tbody", False, None
 
     def handle_starttag(self, tag, attributes):
         self.dropping = self.dropping or tag in self.DROPPED
-        self.in_head = self.in_head or tag == "thead"
-        if tag in self.KEPT:
-            kept = "".join(f' {name}="{html.escape(value or "")}"' for name, value in attributes
-                           if name in ("colspan", "rowspan"))
-            scope = f' scope="{"col" if self.in_head else "row"}"' if tag == "th" else ""
-            self.parts.append(f"<{tag}{kept}{scope}>")
+        if tag in ("thead", "tbody", "tfoot"):
+            self.section = tag
+        elif tag == "tr":
+            self.rows.append((self.section, []))
+        elif tag in ("td", "th") and self.rows:
+            spans = {name: value or "" for name, value in attributes if name in ("colspan", "rowspan")}
+            self.cell = {"tag": tag, "spans": spans, "markup": ""}
+            self.rows[-1][1].append(self.cell)
+        elif tag in self.KEPT and self.cell is not None:
+            self.cell["markup"] += f"<{tag}>"
 
     def handle_endtag(self, tag):
         self.dropping = self.dropping and tag not in self.DROPPED
-        self.in_head = self.in_head and tag != "thead"
-        if tag in self.KEPT and tag != "br":
-            self.parts.append(f"</{tag}>")
+        if tag in ("td", "th"):
+            self.cell = None
+        elif tag in self.KEPT and tag != "br" and self.cell is not None:
+            self.cell["markup"] += f"</{tag}>"
 
     def handle_data(self, text):
-        if not self.dropping:
-            self.parts.append(html.escape(text, quote=False))
+        if not self.dropping and self.cell is not None:
+            self.cell["markup"] += html.escape(text, quote=False)
 
 
 def clean_table(markup):
-    """The tables in an HTML output, without the styles that would fight the page's."""
+    """The first table in an HTML output: numbers under each other by their decimal point, words at the left.
+
+    Styles that would fight the page's are left out, and the name of the index
+    joins the columns' names.
+    """
     parser = _TableOnly()
     parser.feed("".join(re.findall(r"<table.*?</table>", markup, re.DOTALL)))
-    filled = EMPTY_HEADER.sub("<td></td>", "".join(parser.parts))
-    return INDEX_ROW.sub(r"\1\3\2</tr>\n", filled)
+    rows = [(section, cells) for section, cells in parser.rows if cells]
+    _join_index_name(rows)
+    width = max((len(cells) for _, cells in rows), default=0)
+    body = [cells for section, cells in rows if section != "thead" and len(cells) == width]
+    spanned = any(cell["spans"] for _, cells in rows for cell in cells)
+    for column in range(0 if spanned else width):
+        if not _align([cells[column] for cells in body]):
+            for _, cells in rows:
+                if len(cells) == width:
+                    cells[column]["class"] = "words"
+    parts = [f"<tr>{''.join(_cell(cell, section) for cell in cells)}</tr>\n" for section, cells in rows]
+    head = sum(section == "thead" for section, _ in rows)
+    return f"<table>\n<thead>\n{''.join(parts[:head])}</thead>\n<tbody>\n{''.join(parts[head:])}</tbody>\n</table>"
+
+
+def _join_index_name(rows):
+    """pandas gives the index's name a row of its own below the columns' names."""
+    if len(rows) > 1 and rows[0][0] == rows[1][0] == "thead":
+        names, index = rows[0][1], rows[1][1]
+        if len(names) == len(index) and all(not a["markup"].strip() or not b["markup"].strip() for a, b in zip(names, index)):
+            for name, other in zip(names, index):
+                name["markup"] = name["markup"].strip() or other["markup"]
+            del rows[1]
+
+
+def _align(cells):
+    """Whether all cells hold numbers; then they are padded so that their decimal points are under each other."""
+    texts = [plain(cell["markup"]).strip() for cell in cells]
+    if not any(NUMBER.fullmatch(text) for text in texts) or not all(NUMBER.fullmatch(t) or t in MISSING for t in texts):
+        return False
+    places = [len(text.partition(".")[2]) if NUMBER.fullmatch(text) else 0 for text in texts]
+    for cell, text, place in zip(cells, texts, places):
+        if text not in MISSING and "e" not in text and max(places) > place:  # as wide as the point and the digits
+            cell["markup"] += ("\u2008" if place == 0 else "") + "\u2007" * (max(places) - place)
+    return True
+
+
+def _cell(cell, section):
+    """One cell as HTML; an empty header is no header."""
+    tag = cell["tag"] if plain(cell["markup"]).strip() else "td"
+    scope = f' scope="{"col" if section == "thead" else "row"}"' if tag == "th" else ""
+    spans = "".join(f' {name}="{html.escape(value)}"' for name, value in cell["spans"].items())
+    style = f' class="{cell["class"]}"' if "class" in cell else ""
+    return f"<{tag}{spans}{scope}{style}>{cell['markup']}</{tag}>"
 
 
 # -- outputs ----------------------------------------------------------------------------------
@@ -191,9 +256,22 @@ def figure(kind, data, metadata):
     return f'<figure><img src="data:{kind};base64,{data}"{size}{described}>{FIGURE_END}'
 
 
+def playable(output):
+    """A static figure that the page's script replaces by one to play with, if it can."""
+    data, metadata = output["data"], output.get("metadata", {})
+    kind = next(kind for kind in ("image/svg+xml", "image/png") if kind in data)
+    static = figure(kind, _joined(data[kind]), metadata).removesuffix(FIGURE_END)
+    told = data[PLAY] if isinstance(data[PLAY], dict) else json.loads(_joined(data[PLAY]))
+    told = json.dumps(told, sort_keys=True).replace("<", "\\u003c")  # no text in it can end the element
+    return (static.replace("<figure>", '<figure class="playable">', 1)
+            + f'<div class="play" hidden></div><script type="application/json">{told}</script>{FIGURE_END}')
+
+
 def _rich(output):
     """A display or a result, in the first form the page has a use for."""
     data, metadata = output["data"], output.get("metadata", {})
+    if PLAY in data:
+        return playable(output)
     if WIDGET in data:
         return ""
     for kind in ("image/svg+xml", "image/png"):
@@ -251,8 +329,9 @@ def outputs_markup(outputs):
 # -- chapters ---------------------------------------------------------------------------------
 
 
-def _code(cell):
-    text = _joined(cell["source"]).strip()
+def _code(sources):
+    """The code of cells in a row, as one fold."""
+    text = "\n\n".join(filter(None, sources))
     if not text:
         return ""
     return (f'<details class="code"><summary>Code</summary><pre tabindex="0"><code>{_coloured(text)}</code></pre>'
@@ -261,7 +340,7 @@ def _code(cell):
 
 def _chapter(name, notebook, lifted):
     """A notebook's title, headings and body; what its tags lift is added to `lifted`, by tag."""
-    headings, parts = Headings(name), []
+    headings, parts, pending = Headings(name), [], []
     for cell in notebook["cells"]:
         cell_tags = set(cell["metadata"].get("tags", []))
         outputs = outputs_markup(cell.get("outputs", []))
@@ -270,11 +349,17 @@ def _chapter(name, notebook, lifted):
         if cell_tags & UNSHOWN_TAGS:
             continue
         if cell["cell_type"] == "markdown":
-            parts.append(markdown(_joined(cell["source"]), headings))
+            parts += [_code(pending), markdown(_joined(cell["source"]), headings)]
+            pending = []
         elif cell["cell_type"] == "code":
-            if cell_tags & set(SUMMARY_TAGS) and "<figure>" in outputs:  # embedded once, above
-                outputs = '<p><a href="#summary">This figure stands in the summary.</a></p>\n'
-            parts.append(_code(cell) + outputs)
+            pending.append(_joined(cell["source"]).strip())
+            if cell_tags & set(SUMMARY_TAGS) and "<figure" in outputs:  # embedded once, above
+                place = "play" if "summary-play" in cell_tags else "summary"
+                outputs = f'<p class="moved"><a href="#{place}">{MOVED[place]}</a></p>\n'
+            if outputs:
+                parts += [_code(pending), outputs]
+                pending = []
+    parts.append(_code(pending))
     if not headings.entries:
         _, anchor = headings.add(name, 1)
         parts.insert(0, f'<h2 id="{anchor}">{html.escape(name)}</h2>\n')
@@ -315,13 +400,25 @@ def render(chapters, manifest):
     """
     lifted = dict.fromkeys(SUMMARY_TAGS, "")
     bodies = [_chapter(name, notebook, lifted) for name, notebook in chapters]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined)
-    template = environment.get_template(TEMPLATE)
-    script = "".join(template.blocks["script"](template.new_context()))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return template.render(
-        title=manifest["parameters"]["title"], chapters=bodies, script_hash=digest,
+    scripts = [*([bokeh_script()] if lifted["summary-play"] else []), SCRIPT.read_text(encoding="utf-8")]
+    return fill(
+        TEMPLATE, scripts, title=manifest["parameters"]["title"], chapters=bodies,
         summary={tag.removeprefix("summary-"): Markup(markup) for tag, markup in lifted.items()},
-        parameters=_parameter_rows(manifest["parameters"]), manifest=manifest) + "\n"
+        parameters=_parameter_rows(manifest["parameters"]), manifest={"trusted": False} | manifest)
+
+
+def bokeh_script():
+    """BokehJS, as installed."""
+    package = Path(importlib.util.find_spec("bokeh").origin).parent
+    return (package / "server" / "static" / "js" / "bokeh.min.js").read_text(encoding="utf-8")
+
+
+def fill(template, scripts, **values):
+    """A template with its style, its scripts and a policy that lets only these run."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined)
+    digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    return environment.get_template(template.name).render(
+        style=Markup(STYLE.read_text(encoding="utf-8")), scripts=[Markup(script) for script in scripts],
+        policy=Markup(" ".join(f"'sha256-{digest}'" for digest in digests)), **values) + "\n"

@@ -1,0 +1,135 @@
+"""A figure to play with in the page, drawn by Bokeh: no server, and no code but the page's own.
+
+What is drawn here moves by three kinds of hands, which the page puts below the figure:
+
+switch
+    shows and hides some of the lines
+stepper
+    replaces a line's points by those of another posterior draw
+reader
+    a place on the x axis, moved along by pointer or key, and what is known there
+"""
+
+import base64
+import json
+
+import numpy as np
+
+from mixture import pictures
+from mixture.comparison import summarise_memberships
+from mixture.density import component_log_density, mixture_log_density
+
+MIME = "application/vnd.gaussian-mixtures.play+json"
+POINTS, DRAWS = 240, 40  # on the x axis, and posterior draws to step through: about 150 kB
+FONT = "system-ui, sans-serif"
+
+
+def play_figure(sample, draws, em, truth=None, interval=0.95):
+    """Densities over the sample above membership probabilities, with all that the page needs to move them.
+
+    Parameters
+    ----------
+    sample : Sample
+    draws : tuple of ndarray, shape (S, K)
+        Weights, means, sds; see `thin`.
+    em, truth : tuple of ndarray, shape (K,)
+        Weights, means, sds; truth is None where it is not known.
+    interval : float
+
+    Returns
+    -------
+    dict
+        By MIME type, for `pictures.show`: figure (Bokeh's JSON), x, switches,
+        stepper, reader.
+    """
+    from bokeh.embed import json_item  # half a second, needed only here
+    from bokeh.layouts import column
+
+    x = pictures.grid_over(sample, POINTS)
+    above, switches = _densities(sample, x, draws, em, truth, interval)
+    below, reader = _memberships(x, draws, interval, above.x_range)
+    steps = _rounds(draws)
+    mixture = np.exp(mixture_log_density(x, *steps))
+    parts = np.moveaxis(np.exp(component_log_density(x, *steps)), -1, 0)
+    figure = column(above, below, sizing_mode="stretch_width")
+    payload = {
+        "figure": json_item(figure), "x": _packed(x), "switches": switches, "reader": reader,
+        "stepper": {"label": "posterior draw", "source": "draw", "count": len(mixture),
+                    "columns": {"mixture": _packed(mixture), **{f"component {k}": _packed(p) for k, p in enumerate(parts)}}}}
+    return {MIME: json.dumps(payload)}
+
+
+def _rounds(draws):
+    """Some of the draws, evenly spaced over those given."""
+    places = np.linspace(0, len(draws[0]) - 1, min(DRAWS, len(draws[0]))).astype(int)
+    return tuple(values[places] for values in draws)
+
+
+def _packed(values):
+    """Numbers as base64 of 32-bit floats, row after row; the page knows the length of a row."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
+
+
+def _axes(height, y_label, x_range, x_label=None):
+    """An empty figure in the page's look; of what Bokeh offers, only the drawing."""
+    from bokeh.models import Span
+    from bokeh.plotting import figure
+
+    plot = figure(height=height, x_range=x_range, tools="", toolbar_location=None, sizing_mode="stretch_width",
+                  background_fill_color=None, border_fill_color=None, outline_line_color=None, min_border_left=62)
+    plot.grid.visible = False
+    for axis in plot.axis:
+        axis.axis_label_text_font_style, axis.axis_label_text_font, axis.major_label_text_font = "normal", FONT, FONT
+        axis.axis_label_text_color = axis.major_label_text_color = "#262626"
+        axis.minor_tick_line_color = None
+    plot.yaxis.axis_label, plot.xaxis.axis_label = y_label, x_label
+    plot.add_layout(Span(dimension="height", line_color="#262626", line_width=1.5, name="place"))
+    return plot
+
+
+def _densities(sample, x, draws, em, truth, interval):
+    """The upper figure and its switches."""
+    from bokeh.models import ColumnDataSource, Range1d
+
+    plot = _axes(300, "density", Range1d(float(x[0]), float(x[-1])))
+    heights, edges = np.histogram(sample.value, bins=pictures.sample_edges(sample), weights=sample.count, density=True)
+    plot.quad(left=edges[:-1], right=edges[1:], bottom=0, top=heights, fill_color=pictures.SAMPLE, line_color=None,
+              name="sample")
+    cloud = np.exp(mixture_log_density(x, *draws))
+    low, high = np.quantile(cloud, [(1 - interval) / 2, (1 + interval) / 2], axis=0)
+    plot.varea(x=x, y1=low, y2=high, fill_color=pictures.POSTERIOR, fill_alpha=0.25, name="posterior")
+    plot.line(x, cloud.mean(axis=0), line_color=pictures.POSTERIOR, line_width=2, name="posterior")
+    plot.line(x, np.exp(mixture_log_density(x, *em)), line_color=pictures.EM, line_width=2, line_dash="dashed", name="EM")
+    switches = [{"label": f"posterior mean and {interval:.0%} band", "name": "posterior", "on": True,
+                 "colour": pictures.POSTERIOR, "dash": "solid"},
+                {"label": "EM", "name": "EM", "on": True, "colour": pictures.EM, "dash": "dashed"}]
+    if truth is not None:
+        plot.line(x, np.exp(mixture_log_density(x, *truth)), line_color=pictures.TRUTH, line_width=2, line_dash="dotted",
+                  name="truth")
+        switches.append({"label": "truth", "name": "truth", "on": True, "colour": pictures.TRUTH, "dash": "dotted"})
+    one = tuple(values[:1] for values in draws)
+    parts = np.exp(component_log_density(x, *one))[0]
+    source = ColumnDataSource({"x": x, "mixture": np.exp(mixture_log_density(x, *one))[0],
+                               **{f"component {k}": part for k, part in enumerate(parts.T)}}, name="draw")
+    for k in range(parts.shape[-1]):
+        plot.line("x", f"component {k}", source=source, line_color=pictures.colour(k), line_width=2, name="one draw",
+                  visible=False)
+    plot.line("x", "mixture", source=source, line_color=pictures.colour(0), line_width=1, name="one draw", visible=False)
+    switches.append({"label": "one draw, by component", "name": "one draw", "on": False, "colour": pictures.colour(0),
+                     "dash": "solid"})
+    plot.y_range.start = 0
+    return plot, switches
+
+
+def _memberships(x, draws, interval, x_range):
+    """The lower figure and what its reader says at each x."""
+    plot = _axes(200, "probability", x_range, "value (data units)")
+    curve, components = summarise_memberships(x, draws, interval), []
+    for k in range(len(draws[0][0])):
+        mean, low, high = (curve[f"p_{k}{end}"].to_numpy() for end in ("", "_low", "_high"))
+        plot.varea(x=x, y1=low, y2=high, fill_color=pictures.colour(k), fill_alpha=0.25)
+        plot.line(x, mean, line_color=pictures.colour(k), line_width=2)
+        components.append({"label": f"component {k}", "colour": pictures.colour(k), "mean": _packed(mean),
+                           "low": _packed(low), "high": _packed(high)})
+    plot.y_range.start, plot.y_range.end = 0, 1.02
+    return plot, {"interval": interval, "start": int(np.argmin(abs(curve["p_0"] - 0.5))), "components": components}
