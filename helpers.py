@@ -74,8 +74,22 @@ from mixture.selection import (
     choose_component_count,  # K = 1 to k_max by EM's criteria and by prediction
 )
 
+# Words: numbers and checks as a reader sees them
+from mixture.words import (
+    answer_text,       # the answer in two sentences
+    comparison_table,  # the comparison, rounded to its uncertainty
+    posterior_table,   # ArviZ's summary, rounded to its Monte Carlo error
+    verdict_text,      # the checks in plain words, failed ones first
+)
+
 # Files and pictures
 from mixture import pictures  # one visual language
+from mixture.play import (
+    play_figure,  # the main figure, to play with in the page
+)
+from mixture.widgets import (
+    explore_priors,  # handles on the priors, in JupyterLab
+)
 from mixture.files import (
     load_posterior,  # posterior.nc of the run folder
     load_sample,     # sample.parquet of the run folder

@@ -153,6 +153,82 @@ def draw_band(ax, x, draws, interval=0.95):
     ax.plot(x, density.mean(axis=0), color=POSTERIOR, linewidth=1.8, label="posterior mean")
 
 
+def draw_prior_mixtures(sample, weights, means, sds, points=400):
+    """Mixtures drawn from the priors over the sample.
+
+    Parameters
+    ----------
+    sample : Sample
+    weights, means, sds : ndarray, shape (S, K)
+    points : int
+        On the x axis, which spans the sample and nearly all of the means.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, ax = plt.subplots()
+    draw_sample(ax, sample, rug=False)
+    low, high = np.quantile(means, [0.005, 0.995])
+    x, top = np.linspace(min(low, sample.low), max(high, sample.high), points), ax.get_ylim()[1]
+    ax.plot(x, np.exp(mixture_log_density(x, weights, means, sds)).T, color=colour(0), alpha=0.3, linewidth=0.8)
+    ax.set(title="What the priors predict, and the sample", ylim=(0, 2.5 * top))
+    return figure
+
+
+def draw_fits(sample, draws, em, truth=None, interval=0.95):
+    """The main figure: sample, posterior with its band and components, EM and, where it is known, the truth.
+
+    Parameters
+    ----------
+    sample : Sample
+    draws : tuple of ndarray, shape (S, K)
+    em, truth : tuple of ndarray, shape (K,)
+    interval : float
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, ax = plt.subplots(figsize=(9, 4.5))
+    draw_sample(ax, sample)
+    x = grid_over(sample)
+    draw_band(ax, x, draws, interval)
+    draw_components(ax, x, *(values.mean(axis=0) for values in draws), "component")
+    ax.plot(x, np.exp(mixture_log_density(x, *em)), color=EM, linestyle="--", linewidth=2, label="EM")
+    if truth:
+        ax.plot(x, np.exp(mixture_log_density(x, *truth)), color=TRUTH, linestyle=":", label="truth")
+    ax.set_title("The sample and the mixture, two ways")
+    ax.legend(loc="best")
+    return figure
+
+
+def draw_memberships(x, curve, sample, interval=0.95):
+    """Membership probability of each component by value, below the sample.
+
+    Parameters
+    ----------
+    x : ndarray, shape (M,)
+    curve : pandas.DataFrame
+        From `summarise_memberships` at x.
+    sample : Sample
+    interval : float
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, (above, below) = plt.subplots(2, 1, figsize=(9, 5.5), sharex=True, height_ratios=(3, 2))
+    draw_sample(above, sample)
+    above.set(xlabel=None, title="The sample, and which component each value belongs to")
+    for k in range(sum(name.endswith("_low") for name in curve)):
+        below.fill_between(x, curve[f"p_{k}_low"], curve[f"p_{k}_high"], color=colour(k), alpha=0.25, linewidth=0)
+        below.plot(x, curve[f"p_{k}"], color=colour(k), label=f"component {k}")
+    below.set(xlabel="value (data units)", ylabel="probability", ylim=(0, 1.02))
+    below.legend(title=f"mean and {interval:.0%} interval", loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
 def draw_posterior_grid(tree, name, label, truth=None):
     """The post's facet grid: the posterior of one parameter, a histogram a component, with prior and truth.
 

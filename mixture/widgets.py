@@ -1,0 +1,105 @@
+"""Handles for JupyterLab: move the priors and see what they would predict beside the sample."""
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import numpy as np
+
+from mixture import pictures
+from mixture.sample import sort_components
+
+SHOWN, POINTS = 30, 150  # prior mixtures in the picture, and points of each
+SD_FAMILIES = ("uniform", "halfnormal", "lognormal")
+
+
+def draw_from_priors(priors, count, rng):
+    """Mixtures drawn from the priors alone, without PyMC, so that a handle's movement is seen at once.
+
+    Parameters
+    ----------
+    priors : Priors
+    count : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    weights, means, sds : ndarray, shape (count, K)
+        Ordered by mean.
+    """
+    shape = count, len(priors.mean_center)
+    sds = {"uniform": lambda: rng.uniform(0, priors.sd_scale, shape),
+           "halfnormal": lambda: np.abs(rng.normal(0, priors.sd_scale, shape)),
+           "lognormal": lambda: priors.sd_scale * np.exp(rng.normal(size=shape))}[priors.sd_family]()
+    return sort_components(rng.dirichlet([priors.weight_concentration] * shape[1], count),
+                           rng.normal(priors.mean_center, np.asarray(priors.mean_precision) ** -0.5, shape), sds)
+
+
+def as_parameters(priors):
+    """Priors as lines for a params file."""
+    def listed(values):
+        return "[" + ", ".join(f"{value:.4g}" for value in values) + "]"
+
+    return "\n".join([
+        f"mean_prior_mean: {listed(priors.mean_center)}", f"mean_prior_precision: {listed(priors.mean_precision)}",
+        f"sd_prior: {priors.sd_family}", f"sd_prior_scale: {priors.sd_scale:.4g}",
+        f"weight_concentration: {priors.weight_concentration:.4g}"])
+
+
+def explore_priors(sample, priors):
+    """Handles on the priors, the mixtures that they predict over the sample, and the lines for a params file.
+
+    Parameters
+    ----------
+    sample : Sample
+    priors : Priors
+        Where the handles start.
+
+    Returns
+    -------
+    ipywidgets.VBox
+        Its children: the handles, the picture, the lines.
+    """
+    handles, chosen = _handles(sample, priors)
+    picture, lines = ipywidgets.HTML(), ipywidgets.HTML()
+
+    def show(_=None):
+        now = chosen()
+        draws = draw_from_priors(now, SHOWN, np.random.default_rng(0))
+        figure = pictures.draw_prior_mixtures(sample, *draws, points=POINTS)
+        picture.value = pictures.as_svg(figure)
+        plt.close(figure)
+        lines.value = f"<pre>{as_parameters(now)}</pre>"
+
+    for handle in handles:
+        handle.observe(show, names="value")
+    show()
+    return ipywidgets.VBox([ipywidgets.VBox(handles), picture, lines])
+
+
+def _handles(sample, priors):
+    """The handles, and a function that reads them as priors."""
+    look = {"style": {"description_width": "11em"}, "layout": {"width": "32em"}, "continuous_update": False}
+    span = sample.high - sample.low
+
+    def linear(words, value, low, high):
+        return ipywidgets.FloatSlider(value=value, min=min(low, value), max=max(high, value), step=(high - low) / 200,
+                                      description=words, readout_format=".4g", **look)
+
+    def logarithmic(words, value):
+        middle = np.log10(value)
+        return ipywidgets.FloatLogSlider(value=value, min=middle - 1.5, max=middle + 1.5, description=words,
+                                         readout_format=".3g", **look)
+
+    centers = [linear(f"center of mean {k}", center, sample.low, sample.high) for k, center in enumerate(priors.mean_center)]
+    spreads = [logarithmic(f"sd of mean {k}", float(t) ** -0.5) for k, t in enumerate(priors.mean_precision)]
+    family = ipywidgets.Dropdown(options=SD_FAMILIES, value=priors.sd_family, description="sds: family",
+                                 **{name: look[name] for name in ("style", "layout")})
+    scale = logarithmic("sds: end, scale or median", priors.sd_scale or span)
+    concentration = logarithmic("weights: concentration", priors.weight_concentration)
+
+    def chosen():
+        return type(priors)(
+            mean_center=np.array([handle.value for handle in centers]),
+            mean_precision=np.array([handle.value**-2.0 for handle in spreads]),
+            sd_family=family.value, sd_scale=scale.value, weight_concentration=concentration.value)
+
+    return [*centers, *spreads, family, scale, concentration], chosen
