@@ -14,8 +14,10 @@ from mixture.sample import (
     simulate_mixture,   # draw values from a mixture
     sort_components,    # relabel the components by increasing mean
 )
-from mixture.source import (
-    read_column,  # one numeric column of CSV, TSV or Parquet, checked
+from mixture.cells import (
+    read_sample,      # one numeric column of CSV, TSV or Parquet, checked; counts where it is long
+    simulate_sample,  # values of a mixture; counts where they are many
+    write_memberships,  # membership probabilities of every row of a file
 )
 
 # Density: what a mixture says of a value
@@ -72,6 +74,12 @@ from mixture.comparison import (
 
 from mixture.selection import (
     choose_component_count,  # K = 1 to k_max by EM's criteria and by prediction
+)
+
+from mixture.efficiency import (
+    METHODS,             # ways to fit the mixture whose cost is measured
+    growth,              # exponent of a power law
+    measure_efficiency,  # what a draw costs and what it is worth
 )
 
 # Words: numbers and checks as a reader sees them

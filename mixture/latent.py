@@ -8,8 +8,7 @@ import pymc as pm
 from pymc.step_methods import CategoricalGibbsMetropolis, Metropolis
 from pymc.step_methods.compound import BlockedStep, StepMethodState
 from pymc.util import get_random_generator, get_value_vars_from_user_vars
-
-from mixture.density import component_log_density
+from scipy import special
 
 
 def draw_assignments(values, weights, means, sds, rng):
@@ -25,10 +24,15 @@ def draw_assignments(values, weights, means, sds, rng):
     -------
     ndarray of int, shape (N,)
     """
-    joint = component_log_density(values, weights, means, sds)
-    cumulative = np.cumsum(np.exp(joint - joint.max(axis=1, keepdims=True)), axis=1)
-    threshold = rng.random(len(values)) * cumulative[:, -1]
-    return (cumulative[:, :-1] <= threshold[:, None]).sum(axis=1)
+    with np.errstate(divide="ignore"):  # an empty component has weight 0, log -inf
+        constant = np.log(weights) - np.log(sds)
+    joint = np.empty((len(constant), len(values)))
+    for k in range(len(joint)):  # a row a component: three times as fast as a column
+        z = (values - means[k]) / sds[k]
+        joint[k] = constant[k] - z * z / 2
+    cumulative = np.exp(joint - joint.max(axis=0)).cumsum(axis=0)
+    threshold = rng.random(len(values)) * cumulative[-1]
+    return (cumulative[:-1] <= threshold).sum(axis=0)
 
 
 class GibbsAssignment(BlockedStep):
@@ -85,6 +89,8 @@ class CountedMetropolis(_CountsMoves, Metropolis):
         self.elemwise_update, self.enum_dims = False, np.arange(1)
         self.accept_rate_iter, self.accepted_iter = np.zeros(1), np.zeros(1, bool)
         self.accepted_sum = np.zeros(1, int)
+        # One observation a proposal to begin with: from 1, PyMC's tuning by tens skips from all observations to none.
+        self.scaling[:] = 0.5 / special.ndtri(1 - 0.5 / len(self.discrete))
 
 
 STEPS = {"gibbs": GibbsAssignment, "categorical-gibbs": CountedCategoricalGibbs, "metropolis": CountedMetropolis}

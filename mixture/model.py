@@ -98,7 +98,8 @@ def build_model(sample, priors, latent=False, ordering=True):
             w = pm.Dirichlet("w", np.full(k, priors.weight_concentration), dims="component")
         else:
             w = pm.Deterministic("w", pt.ones(1), dims="component")
-        mu = pm.Normal("mu", priors.mean_center, tau=priors.mean_precision, dims="component",
+        # A shape beside the dims: without it PyTensor does not know K, and the gradient takes four times as long.
+        mu = pm.Normal("mu", priors.mean_center, tau=priors.mean_precision, dims="component", shape=k,
                        **({"transform": ordered} if ordering else {}))
         sigma = _sd_prior(priors)
         if latent:
@@ -113,11 +114,12 @@ def build_model(sample, priors, latent=False, ordering=True):
 
 
 def _sd_prior(priors):
+    shape = {"dims": "component", "shape": len(priors.mean_center)}
     if priors.sd_family == "uniform":
-        return pm.Uniform("sigma", 0, priors.sd_scale, dims="component")
+        return pm.Uniform("sigma", 0, priors.sd_scale, **shape)
     if priors.sd_family == "halfnormal":
-        return pm.HalfNormal("sigma", priors.sd_scale, dims="component")
-    return pm.LogNormal("sigma", np.log(priors.sd_scale), 1, dims="component")
+        return pm.HalfNormal("sigma", priors.sd_scale, **shape)
+    return pm.LogNormal("sigma", np.log(priors.sd_scale), 1, **shape)
 
 
 def _log_counts(count, w, mu, sigma, lower, upper):
@@ -270,7 +272,7 @@ def _sorted_draws(tree):
 
 
 def _likeliest(sample, start):
-    joint = component_log_density(sample.value, start["w"], start["mu"], start["sigma"])
+    joint = component_log_density(sample.value, start.get("w", [1.0]), start["mu"], start["sigma"])
     return joint.argmax(axis=1)
 
 
@@ -300,7 +302,7 @@ def add_densities(tree, model, sample):
     -------
     xarray.DataTree
         The same, with groups log_prior, log_likelihood (variable x: one
-        observation in each row, single precision) and observed_data (lower,
+        observation in each row) and observed_data (lower,
         upper, count). A sample of more than `MOST_ROWS` exact values is judged
         in cells, a tenth of the smallest sd wide: one number a draw and value
         would not fit into memory, and nothing visible is lost.
@@ -312,7 +314,8 @@ def add_densities(tree, model, sample):
         free = [name for name in NAMES if name in {v.name for v in model.free_RVs}]
         pm.stats.compute_log_prior(tree, var_names=free, progressbar=False)
     del tree["log_prior"].attrs["created_at"]  # the same draws give the same file
-    x = np.empty((*weights.shape[:2], len(sample.count)), dtype=np.float32)
+    # Counts multiply the rounding of a row's number, so only single values can do with half the digits.
+    x = np.empty((*weights.shape[:2], len(sample.count)), np.float32 if sample.exact else float)
     for chain in range(len(x)):  # one chain at a time bounds the memory
         x[chain] = mixture_log_likelihood(sample, weights[chain], means[chain], sds[chain])
     posterior = tree["posterior"]

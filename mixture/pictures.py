@@ -15,7 +15,7 @@ import seaborn as sns
 from IPython.display import Markdown, display
 
 from mixture.density import component_log_density, mixture_log_density
-from mixture.sample import find_rounding
+from mixture.sample import coarsen_sample, find_rounding, group_sample
 
 _PALETTE = sns.color_palette("colorblind").as_hex()
 COMPONENT = [_PALETTE[i] for i in (0, 1, 2, 3, 9, 5)]
@@ -102,6 +102,13 @@ def draw_sample(ax, sample, rug=True):
     if rug and sample.exact and sample.n <= 2000:
         sns.rugplot(x=sample.value, height=0.025, color=POSTERIOR, alpha=0.3, linewidth=0.6, ax=ax)
     ax.set(xlabel="value (data units)", ylabel="density (per data unit)")
+
+
+def draw_kernel_density(ax, sample):
+    """Kernel density of the sample, dotted; a large sample is counted in narrow cells first."""
+    if len(sample.count) > 5000:
+        sample = (group_sample if sample.exact else coarsen_sample)(sample, sample.sd() / 200)
+    sns.kdeplot(x=sample.value, weights=sample.count, color=POSTERIOR, linestyle=":", label="kernel density", ax=ax)
 
 
 def sample_edges(sample, most=120):

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from pyarrow import csv
 
 from parameters import InputError
@@ -32,8 +33,13 @@ class Column:
     name: str
     dataset: ds.Dataset
 
-    def batches(self):
-        """The column in pieces of bounded size.
+    def batches(self, groups=None):
+        """The column in batches of bounded size.
+
+        Parameters
+        ----------
+        groups : list of int, optional
+            Row groups of the one Parquet file; by default all of all files.
 
         Yields
         ------
@@ -46,7 +52,11 @@ class Column:
             Where a file turns out to be damaged, or to hold what is no number.
         """
         try:
-            for batch in self.dataset.to_batches(columns=[self.name], batch_readahead=2, fragment_readahead=1):
+            if groups is None:
+                found = self.dataset.to_batches(columns=[self.name], batch_readahead=2, fragment_readahead=1)
+            else:
+                found = pq.ParquetFile(self.files[0]).iter_batches(1 << 17, row_groups=groups, columns=[self.name], use_threads=False)
+            for batch in found:
                 yield pc.cast(batch.column(0), pa.float64()).to_numpy(zero_copy_only=False)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(f"data: {_files(self.files)} cannot be read: {_first_line(error)}") from None

@@ -264,6 +264,8 @@ def judge_model(tree, loo, ranks, sensitivity):
     ranks = xr.DataArray(ranks, dims="observation")
     uniform, tails = (float(ranks.azstats.uniformity_test(dim="observation", method=m)[0]) for m in ("pot_c", "piet_c"))
     pareto, moved = float(loo.pareto_k.max()), float(np.nanmax(sensitivity.values))
+    sample, narrowest = observed_sample(tree), float(tree["posterior"]["sigma"].mean(("chain", "draw")).min())
+    width = 0.0 if sample.exact else sample.width / narrowest
     apart = float(compare_fits(tree, posterior_draws(tree, "em"))["difference_in_sds"].abs().max())
     return [
         _check("LOO-PIT uniformity, p", uniform, 0.01, uniform >= 0.01,
@@ -274,6 +276,8 @@ def judge_model(tree, loo, ranks, sensitivity):
                "single observations decide the fit: look for outliers or a component with few members"),
         _check("prior sensitivity", moved, 0.05, moved <= 0.05,
                "the priors matter: state why you believe them, or collect more data"),
+        *([] if sample.exact else [_check("cell width in smallest sds", width, 0.5, width <= 0.5,
+               "the cells hide the narrowest component's shape: give a smaller cell_width, or live with the rounding")]),
         _check("distance to EM in posterior sds", apart, 1, apart <= 1,
                "posterior mean and maximum likelihood differ: a skewed or multimodal posterior, or a strong prior"),
     ]

@@ -76,9 +76,9 @@ def comparison_table(comparison):
         rows.append({
             "": f"{NAMES[row['parameter']]} of component {row['component']}",
             **({"truth": shown("truth")} if "truth" in row else {}),
-            "posterior mean": shown("posterior_mean"), "sd": shown("posterior_sd"),
+            "posterior mean": shown("posterior_mean"), "posterior sd": shown("posterior_sd"),
             "interval from": shown("interval_low"), "to": shown("interval_high"), "EM": shown("em"),
-            **({"its error": estimate(row["em_se"], row["em_se"])} if "em_se" in row else {}),
+            **({"EM's error": estimate(row["em_se"], row["em_se"])} if "em_se" in row else {}),
             "difference in sds": fixed(row["difference_in_sds"], 2)})
     return pd.DataFrame(rows).set_index("").rename_axis("parameter")
 
@@ -138,7 +138,7 @@ def check_line(check, mark=FAILED):
     passes, fails, side = CHECKS.get(check.name, (check.name, check.name, "limit"))
     number = f"{check.name} {_short(check.value)} ({side} {_short(check.limit)})"
     if check.passed:
-        return f"- {PASSED} **{passes}:** {number}."
+        return f"- {PASSED} {passes}: {number}."
     advice = f" *What to do:* {check.advice}." if check.advice else ""
     return f"- {mark} **{fails}:** {number}.{advice}"
 

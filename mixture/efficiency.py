@@ -1,0 +1,69 @@
+"""What a draw costs and what it is worth: the measure behind the study and the benchmarks."""
+
+import time
+
+import arviz as az
+import numpy as np
+
+from mixture.em import fit_em
+from mixture.model import NAMES, build_model, sample_posterior
+
+METHODS = ("EM", "marginal", "gibbs", "categorical-gibbs", "metropolis")
+
+
+def measure_efficiency(sample, priors, em, starts, method, rng, seconds=60.0, most=1000):
+    """Run one method for about so many seconds and say what came of it.
+
+    A short run tells what a sweep costs; the real one has as many sweeps, half
+    of them tuning, as fit into `seconds`, at most `most` kept a chain.
+    Compilation is not counted. Set MIXTURE_CORES=1 to measure one core.
+
+    Parameters
+    ----------
+    sample : Sample
+    priors : Priors
+    em : EMFit
+    starts : list of dict
+        One a chain, from `starting_points`.
+    method : one of `METHODS`
+    rng : numpy.random.Generator
+    seconds : float
+    most : int
+
+    Returns
+    -------
+    dict
+        method, n, seconds_per_sweep (of one chain), sweeps (in all chains),
+        moved (share of assignments changed in a sweep; NaN without
+        assignments), ess and ess_per_second (of the worst of w, mu and sigma;
+        tuning counts as time). EM has seconds_per_sweep alone: one whole fit.
+    """
+    row = {"method": method, "n": sample.n}
+    if method == "EM":
+        begun = time.perf_counter()
+        fit_em(sample, len(em.weights), rng, starts=1)
+        return row | {"seconds_per_sweep": time.perf_counter() - begun}
+    latent = method != "marginal"
+    model = build_model(sample, priors, latent=latent)
+
+    def run(sweeps):
+        tree = sample_posterior(model, sample, starts, rng, sweeps, sweeps, progressbar=False,
+                                latent_step=method if latent else "gibbs")
+        return tree, tree.attrs["seconds"] / (2 * sweeps * len(starts))
+
+    _, cost = run(10)
+    sweeps = int(np.clip(seconds / (2 * cost * len(starts)), 10, most))
+    tree, cost = run(sweeps)
+    effective = az.ess(tree["posterior"].to_dataset()[list(NAMES)])
+    ess = min(float(effective[name].min()) for name in NAMES)
+    moved = float(tree["sample_stats"]["moved"].mean()) if latent else np.nan
+    spent = cost * 2 * sweeps * len(starts)
+    return row | {"seconds_per_sweep": cost, "sweeps": 2 * sweeps * len(starts), "moved": moved, "ess": ess,
+                  "ess_per_second": ess / spent}
+
+
+def growth(n, values):
+    """Exponent b of values ~ n^b by least squares on logarithms; NaN with fewer than two finite points."""
+    n, values = np.asarray(n, float), np.asarray(values, float)
+    fine = np.isfinite(values) & (values > 0)
+    return float(np.polyfit(np.log(n[fine]), np.log(values[fine]), 1)[0]) if fine.sum() > 1 else np.nan
