@@ -8,6 +8,7 @@ a dark one; only what has very many points in it is stored as an image within.
 
 import base64
 import io
+import re
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,6 +17,7 @@ from IPython.display import Markdown, display
 
 from mixture.density import component_log_density, mixture_log_density
 from mixture.sample import coarsen_sample, find_rounding, group_sample
+from mixture.words import NAMES as QUANTITIES
 
 _PALETTE = sns.color_palette("colorblind").as_hex()
 COMPONENT = [_PALETTE[i] for i in (0, 1, 2, 3, 9, 5)]
@@ -23,15 +25,17 @@ EM = _PALETTE[4]
 TRUTH = "black"
 SAMPLE = "#c9ced6"
 POSTERIOR = "#333333"
+LABELS = {"Draw": "draw", "Fractional ranks": "fractional rank", "Lag": "lag (draws)", "Chain": "chain",
+          "Total Number of Draws": "draws of all chains", "ESS": "effective size"}
 MANY = 600  # points in an artist, beyond which it is stored as an image
+CHAIN = sns.color_palette("mako", 6).as_hex()[1:5]  # lines that are no components: chains, bulk and tail
 SHARP = 220  # dots per inch of what is stored as an image: two for each of the page's
 
 
 def use_style():
     """Set the look of all figures in this kernel."""
-    sns.set_theme(context="notebook", style="ticks", palette=COMPONENT, rc={
-        "figure.figsize": (8, 4), "figure.dpi": 100, "figure.autolayout": True, "figure.facecolor": "none",
-        "axes.facecolor": "none", "savefig.facecolor": "none", "savefig.transparent": True,
+    sns.set_theme(context="notebook", style="ticks", palette=CHAIN, rc={
+        "figure.figsize": (8, 4), "figure.dpi": 100, "figure.autolayout": True, "savefig.transparent": True,
         "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left", "axes.titlepad": 10,
         "axes.titlesize": "medium", "axes.titleweight": "bold", "axes.linewidth": 0.8, "font.size": 11,
         "xtick.major.width": 0.8, "ytick.major.width": 0.8, "xtick.major.size": 4, "ytick.major.size": 4,
@@ -58,12 +62,27 @@ def show(figure, caption, alt, thumbnail=False, **beside):
     **beside
         Other forms of the same figure, by MIME type.
     """
+    put_in_words(figure)
     forms = {"image/svg+xml": as_svg(figure), "text/plain": alt} | beside
     if thumbnail:
         forms["image/png"] = base64.b64encode(_save(figure, "png", dpi=40)).decode()
     plt.close(figure)
     display(forms, metadata={kind: {"alt": alt} for kind in forms if kind.startswith("image/")}, raw=True)
     display(Markdown(f"*{caption}*"), metadata={"caption": True})
+
+
+def put_in_words(figure):
+    """Replace the short names in a figure of ArviZ: `mu` and 0 by mean of component 0, and so on."""
+    for ax in figure.axes:
+        title, _, component = ax.get_title("left").partition("\n")
+        if component:
+            ax.set_title(f"{QUANTITIES.get(title, title)} of component {component}", loc="left")
+        for axis in (ax.xaxis, ax.yaxis):
+            label = axis.get_label_text()
+            axis.set_label_text({"w": "weight", "mu": "mean (data units)", "sigma": "sd (data units)"}.get(
+                label, LABELS.get(label, label)))
+        for text in ax.texts:  # ArviZ's "p=0.66(α=0.01) "
+            text.set_text(re.sub(r"p=([\d.]+)\(α=([\d.]+)\)\s*", r"p = \1 (suspicious below \2)", text.get_text()))
 
 
 def as_svg(figure):
@@ -197,7 +216,7 @@ def draw_fits(sample, draws, em, truth=None, interval=0.95):
     -------
     matplotlib.figure.Figure
     """
-    figure, ax = plt.subplots(figsize=(9, 4.5))
+    figure, ax = plt.subplots(figsize=(7.5, 4.2))
     draw_sample(ax, sample)
     x = grid_over(sample)
     draw_band(ax, x, draws, interval)
@@ -225,7 +244,7 @@ def draw_memberships(x, curve, sample, interval=0.95):
     -------
     matplotlib.figure.Figure
     """
-    figure, (above, below) = plt.subplots(2, 1, figsize=(9, 5.5), sharex=True, height_ratios=(3, 2))
+    figure, (above, below) = plt.subplots(2, 1, figsize=(7.5, 5), sharex=True, height_ratios=(3, 2))
     draw_sample(above, sample)
     above.set(xlabel=None, title="The sample, and which component each value belongs to")
     for k in range(sum(name.endswith("_low") for name in curve)):

@@ -92,16 +92,16 @@
       ({ label, colour, ...Object.fromEntries(Object.entries(ends).map(([end, text]) => [end, numbers(text)])) }));
     const reading = make("p", "", { className: "reading" }), percent = p => `${(100 * p).toFixed(p > 0.001 && p < 0.0995 || p > 0.9005 && p < 0.999 ? 1 : 0)}%`;
     reading.setAttribute("aria-live", "polite");
-    const spans = named("place"), digits = Math.max(0, 2 - Math.floor(Math.log10(x[x.length - 1] - x[0])));
+    const spans = named("place"), digits = Math.max(0, 3 - Math.floor(Math.log10(x[x.length - 1] - x[0])));
     const look = () => {
       const i = +read.input.value, at = x[i].toFixed(digits);
       spans.forEach(span => { span.location = x[i]; });
       read.shown.textContent = at;
       read.input.setAttribute("aria-valuetext", at);
-      reading.replaceChildren(`A value of ${at} belongs to`, ...known.flatMap(({ label, colour, mean, low, high }) => {
+      reading.replaceChildren(make("span", `A value of ${at} belongs to`), ...known.map(({ label, colour, mean, low, high }) => {
         const words = make("span");
         words.append(swatch(colour, "solid"), `${label}: ${percent(mean[i])} (${percent(low[i])} to ${percent(high[i])})`);
-        return [words, " "];
+        return words;
       }));
     };
     look();

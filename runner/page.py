@@ -262,7 +262,7 @@ def playable(output):
     kind = next(kind for kind in ("image/svg+xml", "image/png") if kind in data)
     static = figure(kind, _joined(data[kind]), metadata).removesuffix(FIGURE_END)
     told = data[PLAY] if isinstance(data[PLAY], dict) else json.loads(_joined(data[PLAY]))
-    told = json.dumps(told, sort_keys=True).replace("<", "\\u003c")  # no text in it can end the element
+    told = json.dumps(told).replace("<", "\\u003c")  # no text in it can end the element
     return (static.replace("<figure>", '<figure class="playable">', 1)
             + f'<div class="play" hidden></div><script type="application/json">{told}</script>{FIGURE_END}')
 
