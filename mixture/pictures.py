@@ -28,7 +28,7 @@ POSTERIOR = "#333333"
 LABELS = {"Draw": "draw", "Fractional ranks": "fractional rank", "Lag": "lag (draws)", "Chain": "chain",
           "Total Number of Draws": "draws of all chains", "ESS": "effective size"}
 MANY = 600  # points in an artist, beyond which it is stored as an image
-CHAIN = sns.color_palette("mako", 6).as_hex()[1:5]  # lines that are no components: chains, bulk and tail
+CHAIN = [sns.color_palette("mako", 6).as_hex()[i] for i in (1, 4, 2, 5)]  # lines that are no components: chains, bulk and tail
 SHARP = 220  # dots per inch of what is stored as an image: two for each of the page's
 
 

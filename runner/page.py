@@ -356,7 +356,9 @@ def _chapter(name, notebook, lifted):
             if cell_tags & set(SUMMARY_TAGS) and "<figure" in outputs:  # embedded once, above
                 place = "play" if "summary-play" in cell_tags else "summary"
                 outputs = f'<p class="moved"><a href="#{place}">{MOVED[place]}</a></p>\n'
-            if outputs:
+            if "fold" in cell_tags and outputs:
+                parts.append(f'<details class="code"><summary>Code</summary>{outputs}</details>\n')
+            elif outputs:
                 parts += [_code(pending), outputs]
                 pending = []
     parts.append(_code(pending))
