@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report reports lab notebooks test lock clean
+.PHONY: help setup report reports index figures lab notebooks test lock clean
 
 help:
 	@echo "make report            also: make report PARAMS=params/faithful.yml"
@@ -30,6 +30,12 @@ endif
 
 reports: $(READY)  ## write the report on every file in params/
 	@for params in params/*.yml; do $(PYTHON) report.py run "$$params" || [ $$? -eq 3 ] || exit 1; done
+
+index: $(READY)  ## write runs/index.html, one page over all runs
+	@$(PYTHON) report.py index
+
+figures: runs/default/manifest.json  ## take the README's pictures of the default report, in Chromium
+	@$(PYTHON) -m runner.shots runs/default figures
 
 lab: runs/default/manifest.json  ## open JupyterLab on the notebooks
 	$(PYTHON) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks

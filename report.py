@@ -2,6 +2,7 @@
 
     report.py run [PARAMS.yml] [-p NAME VALUE]... [--out DIR] [--notebooks DIR] [--force]
     report.py render RUN_DIR
+    report.py index [FOLDER]
 
 Exit status: 0 trusted, 2 bad input, 3 report written but not to be trusted,
 130 or 143 interrupted, 1 anything else.
@@ -53,6 +54,8 @@ def read_arguments(argv):
     run.add_argument("--force", action="store_true", help="run every notebook again")
     render = commands.add_parser("render", help="write a finished run's report.html anew")
     render.add_argument("run_dir", metavar="RUN_DIR")
+    index = commands.add_parser("index", help="write index.html over all runs in a folder")
+    index.add_argument("folder", nargs="?", metavar="FOLDER", default="runs", help="default: runs")
     return parser.parse_args(argv)
 
 
@@ -156,6 +159,16 @@ def render(arguments):
     return tell(folder, chain.render(folder))
 
 
+def write_index(arguments):
+    """The `index` command; the exit status."""
+    from runner import index
+
+    if not Path(arguments.folder).is_dir():
+        raise InputError(f"folder: given {arguments.folder}; allowed: a folder with run folders in it")
+    print(os.path.relpath(index.write_index(arguments.folder)))
+    return TRUSTED
+
+
 def _interrupt(number, _):
     for other in SIGNALS:  # an impatient second one must not disturb the clearing up
         signal.signal(other, signal.SIG_IGN)
@@ -168,7 +181,7 @@ def main(argv=None):
         signal.signal(number, _interrupt)
     try:
         arguments = read_arguments(argv)
-        return {"run": run, "render": render}[arguments.command](arguments)
+        return {"run": run, "render": render, "index": write_index}[arguments.command](arguments)
     except InputError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT

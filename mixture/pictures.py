@@ -65,7 +65,7 @@ def show(figure, caption, alt, thumbnail=False, **beside):
     put_in_words(figure)
     forms = {"image/svg+xml": as_svg(figure), "text/plain": alt} | beside
     if thumbnail:
-        forms["image/png"] = base64.b64encode(_save(figure, "png", dpi=40)).decode()
+        forms["image/png"] = base64.b64encode(_save(figure, "png", dpi=72)).decode()
     plt.close(figure)
     display(forms, metadata={kind: {"alt": alt} for kind in forms if kind.startswith("image/")}, raw=True)
     display(Markdown(f"*{caption}*"), metadata={"caption": True})

@@ -375,13 +375,14 @@ def _parameter_rows(values):
         if name in values:
             extra = field.json_schema_extra
             groups.setdefault(extra["group"], []).append(
-                {"name": name, "value": _shown(values[name]), "unit": extra["unit"], "meaning": field.description})
+                {"name": name, "value": shown(values[name]), "unit": extra["unit"], "meaning": field.description})
     return groups
 
 
-def _shown(value):
+def shown(value):
+    """A parameter's value as a reader writes it."""
     if isinstance(value, list):
-        return ", ".join(map(_shown, value))
+        return ", ".join(map(shown, value))
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -1,0 +1,94 @@
+"""One page over all runs and sweeps in a folder: what each says at a glance, and the way to it.
+
+sweep
+    a folder of run folders; its runs are one table, without pictures
+"""
+
+import os
+import re
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from parameters import Parameters
+from runner import chain, page
+
+INDEX = "index.html"
+TEMPLATE = page.HERE / "index.html.j2"
+UNSAID = {"title"}  # shown elsewhere on the card
+
+
+def _thumbnail(folder, names):
+    """The small image stored with the main figure and its alt text, or two times None."""
+    for name in reversed(names):
+        for cell in (chain.read_json(folder / f"{name}.ipynb") or {"cells": []})["cells"]:
+            if "summary-figure" in chain.tags(cell):
+                for output in cell.get("outputs", []):
+                    data = chain.source(output.get("data", {}).get("image/png", "")).replace("\n", "")
+                    if re.fullmatch(r"[A-Za-z0-9+/]+=*", data):
+                        return data, output["metadata"].get("image/png", {}).get("alt", "")
+    return None, None
+
+
+def _difference(values):
+    """Name and value of each parameter that is not at its default."""
+    default = Parameters().model_dump()
+    return {name: page.shown(value) for name, value in values.items()
+            if name in default and name not in UNSAID and value != default[name]}
+
+
+def describe_run(folder, top):
+    """What the index says of one finished run, or None if there is none in the folder.
+
+    Parameters
+    ----------
+    folder, top : Path
+        The run folder, and the folder of the index.
+
+    Returns
+    -------
+    dict
+        title, place (its path below `top`), link (None without a report),
+        date, trusted, failed and cautions (names of checks), parameters,
+        thumbnail (PNG, base64) and alt.
+    """
+    manifest = chain.read_json(folder / chain.MANIFEST)
+    if not chain.is_manifest(manifest):
+        return None
+    finished, verdict = manifest["status"] == "finished", chain.read_json(folder / chain.VERDICT) or {}
+    place = folder.relative_to(top).as_posix()
+    thumbnail, alt = _thumbnail(folder, sorted(manifest["hashes"].get("stages", {})))
+    return {
+        "title": manifest["parameters"].get("title") or place, "place": place,
+        "link": quote(f"{place}/{chain.REPORT}") if (folder / chain.REPORT).exists() else None,
+        "date": time.strftime("%Y-%m-%d %H:%M", time.localtime((folder / chain.MANIFEST).stat().st_mtime)),
+        "finished": finished, "trusted": finished and manifest.get("trusted") is True, "error": manifest.get("error", ""),
+        "failed": [check["name"] for check in verdict.get("checks", []) if not check["passed"]],
+        "cautions": [check["name"] for check in verdict.get("cautions", []) if not check["passed"]],
+        "parameters": _difference(manifest["parameters"]), "thumbnail": thumbnail, "alt": alt}
+
+
+def collect(top):
+    """The runs of a folder, newest first, and its sweeps by name, each a list of runs in order of their names."""
+    runs, sweeps = [], {}
+    for path in sorted(Path(top).rglob(chain.MANIFEST)):
+        described = describe_run(path.parent, Path(top))
+        if described and path.parent != Path(top):
+            above = path.parent.parent
+            place = runs if above == Path(top) else sweeps.setdefault(above.relative_to(top).as_posix(), [])
+            place.append(described)
+    return sorted(runs, key=lambda run: run["date"], reverse=True), sweeps
+
+
+def write_index(top):
+    """Write `index.html` over all runs in a folder; its path."""
+    runs, sweeps = collect(top)
+    script = page.SCRIPT.read_text(encoding="utf-8")
+    path = Path(top) / INDEX
+    os.makedirs(top, exist_ok=True)
+    chain.write_atomically(path, page.fill(TEMPLATE, [script], runs=runs, sweeps={
+        name: {"runs": some, "columns": sorted({key for run in some for key in run["parameters"]})}
+        for name, some in sweeps.items()}, image=lambda data: Markup(f"data:image/png;base64,{data}")))
+    return path
