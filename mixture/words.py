@@ -52,7 +52,7 @@ def fixed(value, decimals):
 
 def estimate(value, error):
     """A number to two significant digits of its error."""
-    return fixed(value, decimals_for(error)) if error > 0 else f"{value:.4g}"
+    return fixed(value, decimals_for(error)) if error > 0 or not np.isfinite(value) else f"{value:.4g}"
 
 
 def comparison_table(comparison):

@@ -1,0 +1,86 @@
+"""Numbers and checks in plain words: no digit too many, no failure hidden, nothing said of a colour alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from helpers import answer_text, comparison_table, posterior_table, verdict_text
+from mixture.verdict import Check
+from mixture.words import CHECKS, check_line, decimals_for, estimate, fixed
+
+GOOD = Check("largest R-hat", 1.0011, 1.01, True, "")
+BAD = Check("smallest bulk ESS", 87.3, 400.0, False, "run longer")
+DOUBT = Check("prior sensitivity", 0.3459, 0.05, False, "state why")
+
+
+@pytest.mark.parametrize("value, error, text", [
+    (150.6995, 0.4487, "150.70"), (202.98, 1.504, "203.0"), (0.7283, 0.0163, "0.728"), (-3.21, 0.5, "−3.21"),
+    (12345.6, 250.0, "12,346"), (0.99996, 0.0996, "1.00"), (-0.001, 0.5, "0.00"), (1.0, 0.0, "1")])
+def test_an_estimate_keeps_two_digits_of_its_error(value, error, text):
+    assert estimate(value, error) == text
+
+
+@given(st.floats(1e-6, 1e6))
+def test_the_last_place_shown_is_worth_less_than_the_error_and_not_much_less(error):
+    place = 10.0 ** -decimals_for(error)
+    assert place <= error * 1.0001 or decimals_for(error) == 0
+    assert place > error / 101 or decimals_for(error) == 0
+
+
+@pytest.mark.parametrize("value, text", [(np.nan, "–"), (np.inf, "–"), (-0.0001, "0.00"), (-1.0, "−1.00")])
+def test_what_is_no_number_is_a_dash_and_minus_zero_is_zero(value, text):
+    assert fixed(value, 2) == text
+
+
+def test_the_comparison_is_for_readers():
+    table = comparison_table(pd.DataFrame([{
+        "parameter": "mu", "component": 1, "truth": 200.0, "posterior_mean": 202.981, "posterior_sd": 1.504,
+        "interval_low": 199.97, "interval_high": 205.88, "em": 202.86, "em_se": 1.487, "difference_in_sds": 0.0805}]))
+    assert table.index.tolist() == ["mean of component 1"]
+    assert table.iloc[0].to_dict() == {
+        "truth": "200.0", "posterior mean": "203.0", "posterior sd": "1.5", "interval from": "200.0", "to": "205.9",
+        "EM": "202.9", "EM's error": "1.5", "difference in sds": "0.08"}
+
+
+def test_one_component_has_a_weight_without_uncertainty():
+    table = comparison_table(pd.DataFrame([{
+        "parameter": "w", "component": 0, "posterior_mean": 1.0, "posterior_sd": 0.0, "interval_low": 1.0,
+        "interval_high": 1.0, "em": 1.0, "em_se": np.nan, "difference_in_sds": 0.0}]))
+    assert table.iloc[0]["posterior mean"] == "1" and table.iloc[0]["EM's error"] == "–"
+
+
+def test_the_posterior_is_shown_as_far_as_chance_allows():
+    table = posterior_table(pd.DataFrame(
+        {"mean": [150.6995], "sd": [0.4487], "hdi95_lb": [149.8255], "ess_bulk": [3246.2], "r_hat": [1.00012],
+         "mcse_mean": [0.0077]}, index=["mu[0]"]))
+    assert table.loc["mean of component 0"].tolist() == ["150.700", "0.449", "149.826", "3,246", "1.000", "0.008"]
+
+
+def test_a_verdict_names_failures_first_and_says_what_to_do():
+    lines = verdict_text([GOOD, BAD], [DOUBT], "slow mixing").splitlines()
+    assert lines[0] == "**Not to be trusted.** 1 of 2 checks of the chains failed. The cause: slow mixing."
+    assert [line[:3] for line in lines if line.startswith("- ")] == ["- ✗", "- ✓", "- ⚠"]
+    assert "smallest bulk ESS 87.3 (at least 400). *What to do:* run longer." in lines[2]
+    assert any(line.startswith("**One caution**") for line in lines)
+
+
+def test_a_trusted_verdict_says_so_and_gives_no_advice():
+    text = verdict_text([GOOD], [])
+    assert text.startswith("**The chains agree and can be trusted.** All 1 checks passed.")
+    assert "What to do" not in text and "✗" not in text and "No cautions" in text
+
+
+def test_a_check_without_words_keeps_its_name():
+    assert "new one" not in CHECKS
+    assert check_line(Check("new one", np.nan, 1.0, False, "")) == "- ✗ **new one:** new one – (limit 1)."
+
+
+def test_the_answer_is_two_sentences_with_numbers():
+    text = answer_text(1000, [0.728, 0.272], [150.7, 203.0], [10.4, 17.8], ([0.016] * 2, [0.45, 1.5], [0.34, 1.2]), 0.15, True)
+    assert "**2 Gaussian components**: one around 150.70 ± 0.45 with sd 10.40 ± 0.34, holding 73% of the values" in text
+    assert "agree to within 0.15" in text and "trusted" not in text
+    single = answer_text(9, [1.0], [5.0], [2.0], ([0.0], [0.5], [0.3]), 2.0, False)
+    assert "**1 Gaussian component**: around 5.00 ± 0.50" in single
+    assert "differ by up to 2.0" in single and "**not to be trusted**" in single
