@@ -195,9 +195,10 @@ def starting_points(priors, em, chains, rng, within=10.0):
     others = [components for components, reached in em.maxima if reached > em.log_likelihood - within]
     for chain in range(chains):
         w, mu, sigma = em.components if chain % 2 == 0 else others[rng.integers(len(others))]
-        w = w * np.exp(rng.normal(0, 0.2, k))
+        away = np.minimum(0.2, 3 / np.sqrt(em.n * w))  # a few standard errors, in sds
+        w = w * np.exp(away * rng.standard_normal(k))
         w, mu, sigma = sort_components(
-            w / w.sum(), mu + sigma * rng.normal(0, 0.2, k), sigma * np.exp(rng.normal(0, 0.1, k)))
+            w / w.sum(), mu + sigma * away * rng.standard_normal(k), sigma * np.exp(away / 2 * rng.standard_normal(k)))
         if priors.sd_family == "uniform":
             sigma = np.minimum(sigma, 0.9 * priors.sd_scale)
         points.append({"w": w, "mu": mu, "sigma": sigma} if k > 1 else {"mu": mu, "sigma": sigma})
@@ -281,6 +282,9 @@ def _without_clock(tree):
     tree.attrs["seconds"] = tree["posterior"].attrs.get("sampling_time", np.nan)
     for node in tree.subtree:
         node.attrs = {k: v for k, v in node.attrs.items() if k not in ("created_at", "sampling_time")}
+    theirs = {"depth": "tree_depth", "maxdepth_reached": "reached_max_treedepth"}  # nutpie's names for PyMC's
+    stats = tree["sample_stats"].to_dataset()
+    tree["sample_stats"] = stats.rename({old: new for old, new in theirs.items() if old in stats})
     clocks = [name for name in tree["sample_stats"].data_vars if "time_diff" in name or "perf_counter" in name]
     tree["sample_stats"] = tree["sample_stats"].to_dataset().drop_vars(clocks)
     return tree
