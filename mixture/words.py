@@ -136,7 +136,8 @@ def check_line(check, mark=FAILED):
         For a check that did not pass.
     """
     passes, fails, side = CHECKS.get(check.name, (check.name, check.name, "limit"))
-    number = f"{check.name} {_short(check.value)} ({side} {_short(check.limit)})"
+    limit = "none allowed" if check.limit == 0 else f"{side} {_short(check.limit)}"
+    number = f"{check.name} {_short(check.value)} ({limit})".replace("R-hat", "R\u2011hat")  # not to be broken
     if check.passed:
         return f"- {PASSED} {passes}: {number}."
     advice = f" *What to do:* {check.advice}." if check.advice else ""

@@ -116,7 +116,7 @@ def markdown(text, headings=None):
 
 def scrolling(table_markup):
     """A table that scrolls by itself when the page is narrow."""
-    return f'<div class="table" role="region" aria-label="table" tabindex="0">{table_markup}</div>\n'
+    return f'<div class="table" role="group" aria-label="table" tabindex="0">{table_markup}</div>\n'
 
 
 def plain(text):

@@ -8,7 +8,8 @@ from pathlib import Path
 from runner import chain
 
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync")
+         "--disable-background-networking", "--disable-component-update", "--disable-sync",
+         "--force-prefers-reduced-motion")
 
 
 def open_browser(**capabilities):

@@ -1,5 +1,9 @@
 """What the tests share: hypothesis with fixed seeds, and the classic samples."""
 
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -8,11 +12,15 @@ from fits import fit, simulated
 from hypothesis import settings
 
 from helpers import Sample, group_sample
+from runner.shots import open_browser
 
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile("steady")
 
-DATA = Path(__file__).parent.parent / "data"
+ROOT = Path(__file__).parent.parent
+DATA = ROOT / "data"
+COLUMN = "<img src=x onerror=alert(1)> \"länge\" & $x$"
+TITLE = "Ünïcode </script><script>alert(2)</script> \"quoted\" & <b>bold</b>"
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +42,47 @@ def exact_fit():
 
 
 @pytest.fixture(scope="session")
+def single_fit(exact_fit):
+    """The same sample, taken for one component."""
+    return fit(exact_fit.sample, k=1)
+
+
+@pytest.fixture(scope="session")
 def grouped_fit(exact_fit):
     """The same sample and priors on cells, narrow enough to be the same posterior."""
     cells = group_sample(exact_fit.sample, 0.02)
     return fit(cells, priors=exact_fit.priors)
+
+
+@pytest.fixture(scope="session")
+def opened_browser():
+    """A headless Chromium with logs of its console and of all that it asks for."""
+    if shutil.which("chromedriver") is None:
+        pytest.skip("no chromedriver on this machine")
+    opened = open_browser(loggingPrefs={"performance": "ALL", "browser": "ALL"})
+    yield opened
+    opened.quit()
+
+
+@pytest.fixture
+def browser(opened_browser):
+    """The same browser, wide and without what an earlier test logged."""
+    opened_browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    for kind in ("browser", "performance"):
+        opened_browser.get_log(kind)
+    return opened_browser
+
+
+@pytest.fixture(scope="session")
+def real_run(tmp_path_factory):
+    """A run folder of the whole chain: few draws, and names in the input that try to be markup."""
+    folder = tmp_path_factory.mktemp("real")
+    data = folder / "a<b>&\"ü.csv"
+    pd.DataFrame({COLUMN: simulated(150).value}).to_csv(data, index=False)
+    few = {"draws": 100, "tune": 100, "chains": 2, "em_starts": 3, "n_components": 2}
+    values = {"data": str(data), "column": COLUMN, "title": TITLE, **few}
+    overrides = [part for name, value in values.items() for part in ("-p", name, json.dumps(value))]
+    done = subprocess.run([sys.executable, ROOT / "report.py", "run", *overrides, "--out", folder / "runs" / "few"],
+                          capture_output=True, text=True, cwd=folder, timeout=280)
+    assert done.returncode in (0, 3), done.stderr
+    return folder / "runs" / "few"

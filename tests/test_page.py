@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import re
-import shutil
 import struct
 import zlib
 from html.parser import HTMLParser
@@ -201,22 +200,6 @@ def test_links_between_notebooks_become_links_between_chapters():
 
 def test_the_foot_says_what_it_was_made_with():
     assert "pymc 6.4.0, python 3.12.1; at commit <code>0123456789ab</code> with local changes." in HTML
-
-
-@pytest.fixture(scope="module")
-def browser():
-    selenium = pytest.importorskip("selenium.webdriver")
-    driver = shutil.which("chromedriver")
-    if driver is None:
-        pytest.skip("no chromedriver on this machine")
-    options = selenium.ChromeOptions()
-    for flag in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                 "--disable-background-networking", "--disable-component-update", "--disable-sync"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
-    opened = selenium.Chrome(options=options, service=selenium.ChromeService(driver))
-    yield opened
-    opened.quit()
 
 
 def test_a_browser_asks_for_nothing_and_complains_of_nothing(browser, tmp_path):

@@ -1,0 +1,236 @@
+"""A real report, from the chain's own notebooks, as readers with all their browsers, eyes and hands meet it."""
+
+import json
+import re
+import time
+from importlib.resources import files
+
+import pytest
+from conftest import COLUMN, TITLE
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+from test_page import Elements, check_page
+
+from mixture.words import CHECKS
+from runner import chain, index
+from runner.shots import take_shots
+
+AXE = (files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
+BODY = "return document.body.innerText"
+
+
+@pytest.fixture(scope="module")
+def markup(real_run):
+    return (real_run / chain.REPORT).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def page(browser, real_run):
+    """The report in the browser, its figure ready to play with."""
+    browser.get((real_run / chain.REPORT).as_uri())
+    WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, ".hands input"))
+    return browser
+
+
+def complaints(browser):
+    return [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+
+
+def breaches(browser, *rules):
+    """What axe-core finds wrong by these rules (none: all), with the places."""
+    if not browser.execute_script("return 'axe' in window"):
+        browser.execute_script(AXE)
+    options = {"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}
+    found = browser.execute_async_script("axe.run(arguments[0]).then(arguments[1])", options)["violations"]
+    return [(each["id"], node["target"], node["failureSummary"]) for each in found for node in each["nodes"]]
+
+
+# -- the page without a browser ---------------------------------------------------------------
+
+
+def test_the_page_is_whole_in_order_and_small(markup):
+    check_page(markup)
+    assert len(markup.encode()) < 5_000_000
+
+
+def test_nothing_of_the_users_becomes_markup(markup):
+    assert "<title>Ünïcode &lt;/script&gt;&lt;script&gt;alert(2)" in markup
+    assert "<script>alert" not in markup and "<img src=x" not in markup and "<b>bold" not in markup
+    assert "&lt;img src=x onerror=alert(1)&gt;" in markup
+
+
+def test_every_check_of_the_verdict_stands_in_the_summary_with_a_mark(real_run, markup):
+    verdict = chain.read_json(real_run / chain.VERDICT)
+    assert {check["name"] for check in verdict["checks"] + verdict["cautions"]} <= CHECKS.keys()
+    summary = re.search(r'<section id="summary".*?</section>', markup, re.DOTALL).group()
+    for kind, some in (("failed", verdict["checks"]), ("caution", verdict["cautions"])):
+        assert summary.count(f'<li class="{kind}">') == sum(not check["passed"] for check in some)
+    marks = re.findall(r'<span class="mark" role="img" aria-label="(\w+)">', summary)
+    assert len(marks) == len(verdict["checks"] + verdict["cautions"])
+    checks = marks[:len(verdict["checks"])]
+    assert checks == sorted(checks), "failed before passed"
+    assert ('class="verdict doubt"' in summary) is not verdict["trusted"]
+
+
+def test_no_value_is_shown_as_code_would(markup):
+    assert not re.search(r'<pre class="output"[^>]*>\'', markup)
+    assert "posterior_mean" not in markup.split('id="parameters"')[0].split("<h2 id=\"01_")[0]
+
+
+def test_every_figure_says_in_its_alt_text_what_it_shows(markup):
+    texts = [image["alt"] for image in Elements(markup).all("img")]
+    assert len(texts) >= 12 and all(len(text) > 20 for text in texts)
+
+
+# -- in a browser -----------------------------------------------------------------------------
+
+
+def test_no_complaint_and_no_request(page, real_run):
+    messages = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
+    asked = {message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"}
+    assert {address for address in asked if not address.startswith("data:")} == {(real_run / chain.REPORT).as_uri()}
+    assert complaints(page) == []
+
+
+def test_axe_finds_no_breach_in_light_and_in_dark(page):
+    theme, now = page.find_element(By.ID, "theme"), "return document.documentElement.dataset.theme"
+    assert page.execute_script(now) == "light"
+    assert breaches(page) == []
+    light = page.get_screenshot_as_png()
+    theme.click()
+    assert page.execute_script(now) == "dark"
+    page.find_element(By.ID, "fold").click()
+    assert breaches(page, "color-contrast") == []
+    assert page.get_screenshot_as_png() != light
+    theme.click()
+    assert page.execute_script(now) == "light"
+
+
+def test_one_switch_unfolds_and_folds_all_code(page):
+    closed = "return [...document.querySelectorAll('details.code')].map(code => code.open)"
+    assert len(page.execute_script(closed)) > 10 and not any(page.execute_script(closed))
+    page.find_element(By.ID, "fold").click()
+    assert all(page.execute_script(closed))
+    page.find_element(By.ID, "fold").click()
+    assert not any(page.execute_script(closed))
+    page.find_element(By.CSS_SELECTOR, "details.code summary").click()
+    assert sum(page.execute_script(closed)) == 1
+
+
+def test_contents_lead_there_and_mark_the_place(page):
+    page.execute_script("document.documentElement.style.scrollBehavior = 'auto'")
+    current = "return document.querySelector('.side [aria-current]').hash"
+    assert page.execute_script(current) == "#summary"
+    for link in ("#04_em_comparison", "#02_bayesian_fit", "#play"):
+        page.execute_script("document.querySelector(`.side a[href='${arguments[0]}']`).click()", link)
+        WebDriverWait(page, 5).until(lambda b, link=link: b.execute_script(current) == link)
+
+
+def test_a_phone_does_not_scroll_sideways(page):
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                         {"width": 390, "height": 800, "deviceScaleFactor": 2, "mobile": True})
+    page.refresh()
+    WebDriverWait(page, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, ".hands input"))
+    page.find_element(By.ID, "fold").click()
+    time.sleep(0.3)  # Bokeh follows the new width
+    assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+
+
+def test_the_keyboard_reaches_every_hand_and_moves_it(page):
+    reached = []
+    for _ in range(60):
+        page.switch_to.active_element.send_keys(Keys.TAB)
+        here = page.switch_to.active_element
+        reached.append(here.get_attribute("id") or here.get_attribute("type") or here.get_attribute("class"))
+        if reached.count("range") == 2:
+            break
+    assert {"skip", "theme", "fold", "checkbox", "range"} <= set(reached)
+    before = page.find_element(By.CSS_SELECTOR, ".hands output").text
+    page.find_element(By.CSS_SELECTOR, ".hands input[type=range]").send_keys(Keys.ARROW_RIGHT * 5)
+    assert page.find_element(By.CSS_SELECTOR, ".hands output").text != before
+
+
+def test_the_figure_plays(page):
+    seen = "return [...Bokeh.documents[0].all_models].filter(m => m.name === arguments[0]).map(m => m[arguments[1]])"
+    reading, (read, step) = page.find_element(By.CSS_SELECTOR, ".reading"), page.find_elements(By.CSS_SELECTOR, ".hands input[type=range]")
+    before = reading.text
+    assert re.search(r"A value of [\d.−-]+ belongs to\s*component 0: [\d.]+% \([\d.]+% to [\d.]+%\)\s*component 1", before)
+    read.send_keys(Keys.HOME)
+    assert reading.text != before and len(set(page.execute_script(seen, "place", "location"))) == 1
+
+    boxes = {box.find_element(By.XPATH, "..").text: box for box in page.find_elements(By.CSS_SELECTOR, ".hands input[type=checkbox]")}
+    assert page.execute_script(seen, "EM", "visible") == [True]
+    boxes["EM"].click()
+    assert page.execute_script(seen, "EM", "visible") == [False]
+
+    draw = "return Array.from([...Bokeh.documents[0].all_models].find(m => m.name === 'draw').data.mixture)"
+    first = page.execute_script(draw)
+    assert not any(page.execute_script(seen, "one draw", "visible"))
+    step.send_keys(Keys.ARROW_RIGHT)
+    assert all(page.execute_script(seen, "one draw", "visible")) and page.execute_script(draw) != first
+    assert complaints(page) == []
+
+
+def test_the_pointer_reads_the_figure(page):
+    from selenium.webdriver import ActionChains
+
+    drawing, reading = page.find_element(By.CSS_SELECTOR, ".drawing"), page.find_element(By.CSS_SELECTOR, ".reading")
+    page.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", drawing)
+    before = reading.text
+    ActionChains(page).move_to_element_with_offset(drawing, -150, -60).move_by_offset(5, 0).perform()
+    WebDriverWait(page, 5).until(lambda _: reading.text != before)
+
+
+def test_without_scripts_and_on_paper_the_static_figure_stands_in(browser, real_run):
+    def box(selector):
+        """Width of an element's box; 0 if it has none."""
+        root = browser.execute_cdp_cmd("DOM.getDocument", {})["root"]["nodeId"]
+        node = browser.execute_cdp_cmd("DOM.querySelector", {"nodeId": root, "selector": selector})["nodeId"]
+        try:
+            return browser.execute_cdp_cmd("DOM.getBoxModel", {"nodeId": node})["model"]["width"]
+        except Exception:  # no box
+            return 0
+
+    try:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+        browser.get((real_run / chain.REPORT).as_uri())
+        assert box(".playable > img") > 300 and box(".play") == 0 and box(".switches") == 0
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    try:
+        browser.get((real_run / chain.REPORT).as_uri())
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+        assert box(".playable > img") > 300 and box(".play") == 0 and box(".side") == 0
+        ground = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+        assert ground == "rgb(255, 255, 255)"
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+# -- what is made of reports ------------------------------------------------------------------
+
+
+def test_the_index_shows_every_run_and_escapes_all(real_run, browser):
+    sweep = real_run.parent / "a sweep"
+    for name in ("one", "<i>two"):
+        (sweep / name).mkdir(parents=True, exist_ok=True)
+        (sweep / name / chain.MANIFEST).write_text((real_run / chain.MANIFEST).read_text())
+    path = index.write_index(real_run.parent)
+    text = path.read_text()
+    check_page(text)
+    assert "<b>bold" not in text and "<i>two" not in text and "<script>alert" not in text
+    assert 'href="few/report.html"' in text and 'src="data:image/png;base64,' in text
+    assert "Sweep a sweep" in text and "2 runs" in text
+    browser.get(path.as_uri())
+    assert TITLE in browser.execute_script(BODY) and COLUMN in browser.execute_script(BODY)
+    assert breaches(browser) == []
+    browser.find_element(By.ID, "theme").click()
+    assert breaches(browser) == []
+    assert complaints(browser) == []
+
+
+def test_the_readmes_pictures_can_be_taken(real_run, tmp_path):
+    paths = take_shots(real_run, tmp_path)
+    assert [path.name for path in paths] == ["default.png", "report.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size < 300_000 for path in paths)
