@@ -79,7 +79,7 @@ def comparison_table(comparison):
             "posterior mean": shown("posterior_mean"), "posterior sd": shown("posterior_sd"),
             "interval from": shown("interval_low"), "to": shown("interval_high"), "EM": shown("em"),
             **({"EM's error": estimate(row["em_se"], row["em_se"])} if "em_se" in row else {}),
-            "difference in sds": fixed(row["difference_in_sds"], 2)})
+            "apart, in sds": fixed(row["difference_in_sds"], 2)})
     return pd.DataFrame(rows).set_index("").rename_axis("parameter")
 
 
@@ -122,8 +122,10 @@ def _count(number, word):
 
 
 def _short(value):
-    """At most three decimals, none from a hundred on."""
-    return fixed(value, 0) if abs(value) >= 100 or not np.isfinite(value) else f"{value:.3f}".rstrip("0").rstrip(".")
+    """Three decimals at most, one from ten on, none from a hundred on."""
+    if not np.isfinite(value) or abs(value) >= 100:
+        return fixed(value, 0)
+    return f"{value:.{1 if abs(value) >= 10 else 3}f}".rstrip("0").rstrip(".")
 
 
 def check_line(check, mark=FAILED):

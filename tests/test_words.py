@@ -41,7 +41,7 @@ def test_the_comparison_is_for_readers():
     assert table.index.tolist() == ["mean of component 1"]
     assert table.iloc[0].to_dict() == {
         "truth": "200.0", "posterior mean": "203.0", "posterior sd": "1.5", "interval from": "200.0", "to": "205.9",
-        "EM": "202.9", "EM's error": "1.5", "difference in sds": "0.08"}
+        "EM": "202.9", "EM's error": "1.5", "apart, in sds": "0.08"}
 
 
 def test_one_component_has_a_weight_without_uncertainty():

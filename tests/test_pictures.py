@@ -1,0 +1,116 @@
+"""Figures: sharp, the same for the same draws, in one visual language; and what a reader can move in them."""
+
+import base64
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from fits import simulated
+
+from helpers import choose_priors, component_log_density, explore_priors, mixture_log_density, pictures, play_figure
+from mixture.play import DRAWS, MIME, POINTS
+from mixture.widgets import SD_FAMILIES, as_parameters, draw_from_priors
+
+SAMPLE = simulated(200)
+rng = np.random.default_rng(5)
+CLOUD = (np.tile([0.4, 0.6], (100, 1)), np.array([0.0, 4.0]) + 0.1 * rng.normal(size=(100, 2)), np.tile([1.0, 1.5], (100, 1)))
+EM = np.array([0.4, 0.6]), np.array([0.0, 4.0]), np.array([1.0, 1.5])
+
+
+@pytest.fixture(autouse=True)
+def look():
+    plt.switch_backend("agg")
+    with plt.rc_context():
+        pictures.use_style()
+        yield
+    plt.close("all")
+
+
+def unpacked(text):
+    return np.frombuffer(base64.b64decode(text), "<f4")
+
+
+def main_figure():
+    return pictures.draw_fits(SAMPLE, CLOUD, EM, EM)
+
+
+def test_the_same_figure_is_the_same_text_and_whole_by_itself():
+    one, other = (pictures.as_svg(main_figure()) for _ in range(2))
+    assert one == other
+    assert ElementTree.fromstring(one).tag.endswith("svg")
+    assert not re.findall(r'href="(?!#|data:)', one) and "<script" not in one
+    assert len(one) < 150_000
+
+
+def test_many_points_become_an_image_within_and_few_stay_lines():
+    figure, ax = plt.subplots()
+    ax.plot(np.zeros(pictures.MANY))
+    assert "data:image/png" not in pictures.as_svg(figure)
+    ax.plot(np.arange(pictures.MANY + 1))
+    assert "data:image/png" in pictures.as_svg(figure)
+
+
+def test_short_names_become_words():
+    figure, ax = plt.subplots()
+    ax.set_title("sigma\n1", loc="left")
+    ax.set(xlabel="mu", ylabel="Lag")
+    pictures.put_in_words(figure)
+    assert (ax.get_title("left"), ax.get_xlabel(), ax.get_ylabel()) == ("sd of component 1", "mean (data units)", "lag (draws)")
+
+
+def test_a_component_keeps_its_colour_and_nothing_else_has_it():
+    shared = {pictures.EM, pictures.TRUTH, pictures.SAMPLE, pictures.POSTERIOR, *pictures.CHAIN}
+    assert len(set(pictures.COMPONENT)) == len(pictures.COMPONENT) and not set(pictures.COMPONENT) & shared
+    lines = {line.get_label(): line.get_color() for line in main_figure().axes[0].lines}
+    assert lines["component 0"] == pictures.colour(0) and lines["component 1"] == pictures.colour(1)
+    assert lines["EM"] == pictures.EM and lines["truth"] == pictures.TRUTH
+
+
+@pytest.fixture(scope="module")
+def told():
+    return json.loads(play_figure(SAMPLE, CLOUD, EM, EM)[MIME])
+
+
+def test_what_is_stepped_through_is_the_posterior(told):
+    x, columns = unpacked(told["x"]), {name: unpacked(text) for name, text in told["stepper"]["columns"].items()}
+    assert told["stepper"]["count"] == DRAWS and len(x) == POINTS
+    last = tuple(values[-1:] for values in CLOUD)
+    np.testing.assert_allclose(columns["mixture"][-POINTS:], np.exp(mixture_log_density(x, *last))[0], rtol=1e-4)
+    parts = np.exp(component_log_density(x, *last))[0]
+    for k in range(2):
+        np.testing.assert_allclose(columns[f"component {k}"][-POINTS:], parts[:, k], rtol=1e-4, atol=1e-12)
+
+
+def test_what_is_read_are_probabilities_within_their_intervals(told):
+    read = [{end: unpacked(each[end]) for end in ("low", "mean", "high")} for each in told["reader"]["components"]]
+    np.testing.assert_allclose(sum(each["mean"] for each in read), 1, rtol=1e-5)
+    for each in read:
+        assert np.all(each["low"] <= each["high"]) and np.all((each["low"] >= 0) & (each["high"] <= 1))
+    assert abs(read[0]["mean"][told["reader"]["start"]] - 0.5) < 0.2
+
+
+def test_the_switches_are_what_there_is_to_show(told):
+    assert [switch["name"] for switch in told["switches"]] == ["posterior", "EM", "truth", "one draw"]
+    without = json.loads(play_figure(SAMPLE, CLOUD, EM)[MIME])
+    assert [switch["name"] for switch in without["switches"]] == ["posterior", "EM", "one draw"]
+
+
+@pytest.mark.parametrize("family", SD_FAMILIES)
+def test_priors_draw_what_they_say(family):
+    priors = choose_priors(SAMPLE, 2, [0.0, 5.0], [1.0, 4.0], family, 2.0, 3.0)
+    weights, means, sds = draw_from_priors(priors, 4000, np.random.default_rng(1))
+    np.testing.assert_allclose(weights.sum(axis=1), 1)
+    np.testing.assert_allclose(means.mean(axis=0), [0, 5], atol=0.1)
+    assert np.all(sds > 0) and np.median(sds) == pytest.approx({"uniform": 1, "halfnormal": 1.349, "lognormal": 2}[family], rel=0.05)
+
+
+def test_handles_move_the_picture_and_the_lines_for_a_params_file():
+    priors = choose_priors(SAMPLE, 2, [0.0, 5.0], [1.0, 4.0], "uniform", 2.0)
+    handles, picture, lines = explore_priors(SAMPLE, priors).children
+    before = picture.value
+    assert as_parameters(priors) in lines.value and before.startswith("<svg")
+    handles.children[0].value = 3.0
+    assert "mean_prior_mean: [3, 5]" in lines.value and picture.value != before
