@@ -122,8 +122,8 @@ def expected_log_predictive_density(tree, loo):
     Rows that stand for many observations count as many times.
     """
     each, count = loo.elpd_i.values, tree["observed_data"]["count"].values
-    mean = np.average(each, weights=count)
-    return float(each @ count), float(np.sqrt(count @ (each - mean) ** 2))
+    mean, n = np.average(each, weights=count), count.sum()
+    return float(each @ count), float(np.sqrt(n / (n - 1) * (count @ (each - mean) ** 2)))
 
 
 def compare_posteriors(trees, trusted, rng):

@@ -175,11 +175,24 @@ def classify_chains(tree):
 
 
 def _group_chains(quantities):
-    """Chains that agree pairwise (R-hat below 1.1, the classical limit), as lists of chain numbers."""
+    """Chains that found the same mode, as lists of chain numbers.
+
+    Two chains are apart where their R-hat is above 1.1, the classical limit,
+    and its excess over 1 is more than twice that between the halves of either:
+    chains that mix slowly differ as much from themselves as from each other.
+    """
+    chains = [quantities.isel(chain=[c]) for c in range(quantities.sizes["chain"])]
+    half = quantities.sizes["draw"] // 2
+
+    def excess(one, other):
+        return _worst(az.rhat, xr.concat([one, other], "chain", join="override"), np.max) - 1
+
+    drift = [excess(c.isel(draw=slice(half)), c.isel(draw=slice(half, 2 * half))) for c in chains]
     groups = []
-    for chain in range(quantities.sizes["chain"]):
+    for chain in range(len(chains)):
         for group in groups:
-            if _worst(az.rhat, quantities.isel(chain=[group[0], chain]), np.max) < 1.1:
+            first = group[0]
+            if excess(chains[first], chains[chain]) <= max(0.1, 2 * drift[first], 2 * drift[chain]):
                 group.append(chain)
                 break
         else:
