@@ -91,7 +91,8 @@ def as_svg(figure):
         if _size_of(artist) > MANY:
             artist.set_rasterized(True)
     text = _save(figure, "svg", dpi=SHARP, metadata={"Date": None, "Creator": None}).decode()
-    return text[text.index("<svg"):]
+    # A hundredth of a point is finer than any screen or printer.
+    return re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), text[text.index("<svg"):])
 
 
 def _size_of(artist):
