@@ -85,8 +85,9 @@ def test_stored_outputs_hold_no_error_warning_path_or_clock(path):
 
 @each_of_chain
 def test_every_stored_figure_says_what_it_shows(path):
-    figures = [o for cell in cells(path, "code") for o in cell["outputs"] if "image/png" in o.get("data", {})]
-    assert all(len(figure["metadata"]["image/png"]["alt"]) > 20 for figure in figures)
+    figures = [(kind, o) for cell in cells(path, "code") for o in cell["outputs"] for kind in o.get("data", {})
+               if kind.startswith("image/")]
+    assert all(len(figure["metadata"][kind]["alt"]) > 20 for kind, figure in figures)
 
 
 def test_every_notebook_runs_by_itself_and_prints_what_it_stored(tmp_path):
