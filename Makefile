@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report reports index figures lab notebooks test lock clean
+.PHONY: help setup report reports index figures lab notebooks test lock clean bench study
 
 help:
 	@echo "make report            also: make report PARAMS=params/faithful.yml"
@@ -54,6 +54,13 @@ notebooks: $(READY)  ## run the notebooks in their place and store their outputs
 
 test: $(READY)  ## run all tests, the notebooks among them
 	$(PYTHON) -m pytest tests
+
+bench: $(READY)  ## run the benchmarks; results in benchmarks/results
+	@for name in assignment_steps any_size; do $(PYTHON) -m benchmarks.$$name || exit 1; done
+
+# Stored with its outputs: it takes some minutes and needs a quiet machine.
+study: $(READY)  ## run the study of the post's claim about the latent model
+	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute study_assignment_steps.ipynb
 
 lock: | $(UV)  ## pin pyproject.toml's dependencies anew in requirements.lock
 	$(UV) pip compile --universal --python-version 3.12 --generate-hashes --no-header --no-emit-index-url \

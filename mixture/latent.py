@@ -1,6 +1,8 @@
 """Three ways to move the latent assignment of every observation, for use inside `pm.sample`.
 
-Each step records `moved`: the share of observations whose assignment changed.
+Each step records `moved`, the share of observations whose assignment changed,
+and `mean_label`, the mean of the assignments: a chain whose assignments are
+stuck shows there, even where w, mu and sigma given them mix well.
 """
 
 import numpy as np
@@ -9,6 +11,13 @@ from pymc.step_methods import CategoricalGibbsMetropolis, Metropolis
 from pymc.step_methods.compound import BlockedStep, StepMethodState
 from pymc.util import get_random_generator, get_value_vars_from_user_vars
 from scipy import special
+
+
+RECORDED = {"moved": (np.float64, []), "mean_label": (np.float64, [])}
+
+
+def _record(before, after):
+    return {"moved": np.mean(after != before), "mean_label": np.mean(after)}
 
 
 def draw_assignments(values, weights, means, sds, rng):
@@ -39,7 +48,7 @@ class GibbsAssignment(BlockedStep):
     """Draw all assignments at once from their exact conditional; nothing is ever rejected."""
 
     name = "gibbs_assignment"
-    stats_dtypes_shapes = {"moved": (np.float64, [])}
+    stats_dtypes_shapes = RECORDED
     _state_class = StepMethodState
 
     def __init__(self, vars, *, model=None, rng=None, initial_point=None, compile_kwargs=None, blocked=True):
@@ -56,7 +65,7 @@ class GibbsAssignment(BlockedStep):
         name = self.vars[0].name
         components = self.components(*(point[other] for other in self.inputs))
         drawn = draw_assignments(self.values, *components, self.rng).astype(point[name].dtype)
-        return {**point, name: drawn}, [{"moved": np.mean(drawn != point[name])}]
+        return {**point, name: drawn}, [_record(point[name], drawn)]
 
 
 class _CountsMoves:
@@ -65,13 +74,13 @@ class _CountsMoves:
     def step(self, point):
         name = self.vars[0].name
         drawn, (recorded,) = super().step(point)
-        return drawn, [{**recorded, "moved": np.mean(drawn[name] != point[name])}]
+        return drawn, [{**recorded, **_record(point[name], drawn[name])}]
 
 
 class CountedCategoricalGibbs(_CountsMoves, CategoricalGibbsMetropolis):
     """PyMC's step for categorical variables: one observation after the other, the whole model for each."""
 
-    stats_dtypes_shapes = {"moved": (np.float64, [])}
+    stats_dtypes_shapes = RECORDED
 
 
 class CountedMetropolis(_CountsMoves, Metropolis):
@@ -82,7 +91,7 @@ class CountedMetropolis(_CountsMoves, Metropolis):
     acceptance decides.
     """
 
-    stats_dtypes_shapes = {**Metropolis.stats_dtypes_shapes, "moved": (np.float64, [])}
+    stats_dtypes_shapes = {**Metropolis.stats_dtypes_shapes, **RECORDED}
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
