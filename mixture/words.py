@@ -26,6 +26,7 @@ CHECKS = {
     "LOO-PIT tails, p": ("The mixture has the sample's tails", "The mixture does not have the sample's tails", "at least"),
     "largest Pareto k": ("No single value decides the fit", "Single values decide the fit", "at most"),
     "prior sensitivity": ("The priors hardly matter", "The priors matter", "at most"),
+    "cell width in smallest sds": ("The cells are narrow enough", "The cells are too wide", "at most"),
     "distance to EM in posterior sds": ("The posterior mean is near EM's maximum",
                                         "The posterior mean is far from EM's maximum", "at most"),
 }
