@@ -46,7 +46,7 @@ runs/default/manifest.json: | $(READY)
 
 # nbconvert runs them where they stand, as JupyterLab does; what the sampler says while it runs is not kept.
 notebooks: $(READY)  ## run the notebooks in their place and store their outputs
-	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute 0*.ipynb
+	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute --ExecutePreprocessor.store_widget_state=False 0*.ipynb
 	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --TagRemovePreprocessor.enabled=True \
 	    --TagRemovePreprocessor.remove_all_outputs_tags='{"progress"}' \
 	    --ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.clear_notebook_metadata=False \
