@@ -24,7 +24,7 @@
     waiting = false;
     const end = root.scrollHeight - innerHeight - scrollY < 2;
     let current = 0;
-    places.forEach((place, i) => { if (place && (end || place.getBoundingClientRect().top < innerHeight * 0.25)) current = i; });
+    places.forEach((place, i) => { if (place && (end || place.getBoundingClientRect().top < 100)) current = i; });
     links.forEach((link, i) => i === current ? link.setAttribute("aria-current", "location") : link.removeAttribute("aria-current"));
     const side = document.querySelector(".side"), at = links[current];
     if (at && side.scrollHeight > side.clientHeight + 1) side.scrollTop = at.offsetTop - side.clientHeight / 2;
