@@ -99,7 +99,9 @@ def _size_of(artist):
     """How many points an artist would write into a drawing."""
     if hasattr(artist, "get_xdata"):
         return len(artist.get_xdata())
-    return 3 * len(artist.get_paths()) if hasattr(artist, "get_paths") else 0
+    if hasattr(artist, "get_offsets"):  # a collection: its paths, or one at many places
+        return 3 * max(len(artist.get_paths()), len(artist.get_offsets()))
+    return 0
 
 
 def _save(figure, kind, **options):

@@ -53,6 +53,12 @@ def test_many_points_become_an_image_within_and_few_stay_lines():
     assert "data:image/png" in pictures.as_svg(figure)
 
 
+def test_many_dots_become_an_image_within():
+    figure, ax = plt.subplots()
+    ax.scatter(np.arange(5000), np.zeros(5000))
+    assert len(pictures.as_svg(figure)) < 50_000
+
+
 def test_short_names_become_words():
     figure, ax = plt.subplots()
     ax.set_title("sigma\n1", loc="left")
