@@ -7,8 +7,8 @@ import pymc as pm
 import xarray as xr
 
 from helpers import (
-    Sample, add_densities, as_dataset, build_model, choose_priors, fit_em_proper, sample_posterior, simulate_mixture,
-    starting_points,
+    Sample, add_densities, as_dataset, build_model, choose_priors, fit_em_proper, mixture_log_likelihood,
+    sample_posterior, simulate_mixture, starting_points,
 )
 from mixture.em import EMFit
 from mixture.model import Priors
@@ -39,3 +39,30 @@ def fit(sample, k=2, seed=1, chains=2, draws=500, priors=None, starts=None, late
     tree = sample_posterior(model, sample, starts, rng, draws, draws, progressbar=False, **options)
     tree["em"] = as_dataset(em.components)
     return Fit(sample, priors, em, model, add_densities(tree, marginal, sample))
+
+
+def tree_of(sample, components, energy=None, diverging=0, too_deep=0):
+    """A tree like a sampler's around draws made by hand, under flat priors.
+
+    Parameters
+    ----------
+    sample : Sample
+    components : tuple of ndarray, shape (chain, draw, K)
+    energy : ndarray, shape (chain, draw), optional
+        Independent draws by default.
+    diverging, too_deep : int
+        How many of the draws of the first chain diverged, or reached the largest tree depth.
+    """
+    posterior, dims = as_dataset(components), ("chain", "draw")
+    shape = posterior.sizes["chain"], posterior.sizes["draw"]
+    if energy is None:
+        energy = np.random.default_rng(0).normal(size=shape)
+    flags = np.arange(shape[0] * shape[1]).reshape(shape)
+    return xr.DataTree.from_dict({
+        "posterior": posterior,
+        "sample_stats": xr.Dataset({"energy": (dims, energy), "diverging": (dims, flags < diverging),
+                                    "reached_max_treedepth": (dims, flags < too_deep)}),
+        "log_prior": xr.zeros_like(posterior),
+        "log_likelihood": xr.Dataset({"x": ((*dims, "observation"), mixture_log_likelihood(sample, *components))}),
+        "observed_data": xr.Dataset({name: ("observation", getattr(sample, name)) for name in ("lower", "upper", "count")}),
+    })

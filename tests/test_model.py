@@ -141,9 +141,9 @@ def test_draws_depend_on_the_stream_alone_and_not_on_the_cores(monkeypatch):
     assert not np.isin(trees[2]["posterior"]["mu"], trees[0]["posterior"]["mu"]).any()
 
 
-def test_the_posterior_of_one_component_is_that_of_a_grid():
-    found = fit(simulated(40), k=1, draws=800)
-    mu, sigma = np.meshgrid(np.linspace(-1, 6, 400), np.linspace(1, 5, 400), indexing="ij")
+def test_the_posterior_of_one_component_is_that_of_a_grid(single_fit):
+    found = single_fit
+    mu, sigma = np.meshgrid(np.linspace(1, 4, 200), np.linspace(1.5, 4, 200), indexing="ij")
     points = np.ones((mu.size, 1)), mu.reshape(-1, 1), sigma.reshape(-1, 1)
     log_posterior = (mixture_log_likelihood(found.sample, *points).sum(axis=1)
                      + stats.norm.logpdf(mu.ravel(), found.priors.mean_center, found.priors.mean_precision**-0.5)

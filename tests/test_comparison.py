@@ -1,0 +1,86 @@
+"""The comparison shows what posterior and EM say, no more and no less."""
+
+import arviz as az
+import numpy as np
+import pytest
+from fits import simulated
+from numpy.testing import assert_allclose, assert_array_equal
+
+from helpers import (
+    Sample, compare_fits, compare_posteriors, em_standard_errors, group_sample, membership_probabilities, monte_carlo_distance,
+    posterior_draws, summarise_memberships, thin,
+)
+
+TRUTH = [0.6, 0.4], [4.0, 0.0], [1.5, 1.0]  # in another order than the fit's
+
+
+def test_the_table_has_a_row_a_parameter_and_only_the_columns_that_are_known(exact_fit):
+    tree, em = exact_fit.tree, exact_fit.em
+    errors = em_standard_errors(exact_fit.sample, em)
+    always = ["posterior_mean", "posterior_sd", "interval_low", "interval_high", "em"]
+    assert list(compare_fits(tree, em.components).columns) == ["parameter", "component", *always, "difference_in_sds"]
+    full = compare_fits(tree, em.components, errors, TRUTH)
+    assert list(full.columns) == ["parameter", "component", "truth", *always, "em_se", "difference_in_sds"]
+    assert full[["parameter", "component"]].values.tolist() == [[name, k] for name in ("w", "mu", "sigma") for k in (0, 1)]
+    assert full["truth"].tolist() == [0.4, 0.6, 0.0, 4.0, 1.0, 1.5]
+    assert_allclose(full["em_se"], np.concatenate(list(errors.values())))
+
+
+def test_the_tables_numbers_are_those_of_the_draws(exact_fit):
+    table = compare_fits(exact_fit.tree, exact_fit.em.components, interval=0.8).set_index(["parameter", "component"])
+    for name, draws, em in zip(("w", "mu", "sigma"), posterior_draws(exact_fit.tree), exact_fit.em.components, strict=True):
+        for k in (0, 1):
+            row, own = table.loc[(name, k)], draws[..., k].ravel()
+            assert_allclose(row[["posterior_mean", "posterior_sd", "em"]].astype(float), [own.mean(), own.std(), em[k]])
+            assert_allclose(row[["interval_low", "interval_high"]].astype(float), az.hdi(own, prob=0.8))
+            assert row["difference_in_sds"] == pytest.approx((own.mean() - em[k]) / own.std())
+
+
+def test_one_components_weight_differs_from_nothing(single_fit):
+    table = compare_fits(single_fit.tree, single_fit.em.components)
+    assert table["posterior_sd"][0] == 0 and table["difference_in_sds"][0] == 0
+
+
+@pytest.mark.parametrize("values", [
+    [-1.0, 2.0, 7.0], simulated(20), group_sample(simulated(20), 0.5),
+], ids=["new values", "a sample", "cells"])
+def test_memberships_are_summarised_as_by_a_literal_loop(exact_fit, values):
+    draws = thin(posterior_draws(exact_fit.tree), 200)
+    sample = values if isinstance(values, Sample) else Sample.of_values(values)
+    frame = summarise_memberships(values, draws, 0.9)
+    assert len(frame) == len(sample.count)
+    for i in range(len(frame)):
+        share = np.array([membership_probabilities(sample, *(a[s] for a in draws))[i] for s in range(200)])
+        mean = share.mean(axis=0)
+        assert_allclose(frame.loc[i, ["p_0", "p_1"]].astype(float), mean)
+        assert_allclose(frame.loc[i, ["p_0_low", "p_0_high"]].astype(float), az.hdi(share[:, 0], prob=0.9))
+        assert frame["entropy"][i] == pytest.approx(-(mean * np.log(mean)).sum())
+    known = ["value"] if sample.exact else ["lower", "upper", "count"]
+    assert_array_equal(frame[known], sample.frame()[known])
+
+
+def test_many_memberships_are_those_of_each_value_alone(exact_fit):
+    """They are worked off in pieces."""
+    draws, values = thin(posterior_draws(exact_fit.tree), 50), np.linspace(-3, 9, 1201)
+    together = summarise_memberships(values, draws)
+    for i in (0, 600, 1200):
+        assert_allclose(together.iloc[i], summarise_memberships(values[i : i + 1], draws).iloc[0])
+    assert_allclose(together["p_0"] + together["p_1"], 1)
+
+
+def test_the_distance_of_two_posteriors_is_in_monte_carlo_errors(exact_fit, grouped_fit):
+    assert monte_carlo_distance(exact_fit.tree, exact_fit.tree) == 0
+    assert monte_carlo_distance(exact_fit.tree, grouped_fit.tree) < 4
+    far = exact_fit.tree.copy()
+    posterior = far["posterior"].to_dataset()
+    far["posterior"] = posterior.assign(mu=posterior["mu"] + posterior["mu"].std(("chain", "draw")))
+    assert monte_carlo_distance(exact_fit.tree, far) > 4
+
+
+def test_two_components_predict_better_than_one(exact_fit, single_fit):
+    trees = {1: single_fit.tree, 2: exact_fit.tree}
+    table = compare_posteriors(trees, {1: True, 2: True}, np.random.default_rng(1))
+    assert table["elpd"][2] > table["elpd"][1] + 4
+    assert table["weight"].sum() == pytest.approx(1, abs=1e-6) and table["weight"][2] > 0.9
+    doubted = compare_posteriors(trees, {1: True, 2: False}, np.random.default_rng(1))
+    assert doubted["weight"][1] == 1 and np.isnan(doubted["weight"][2])

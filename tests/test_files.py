@@ -1,0 +1,78 @@
+"""A reader sees whole files or none, and is told how to make what is missing."""
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from fits import simulated
+from numpy.testing import assert_array_equal
+
+from helpers import group_sample, load_posterior, load_sample, load_verdict, write_json, write_whole
+
+
+def write(text):
+    """A writer of one text."""
+    return lambda part: Path(part).write_text(text, encoding="utf-8")
+
+
+def test_a_file_is_written_into_its_folder_and_nothing_else(tmp_path):
+    path = tmp_path / "new" / "notes.txt"
+    write_whole(path, write("one"))
+    write_whole(path, write("two"))
+    assert path.read_text() == "two"
+    assert os.listdir(path.parent) == ["notes.txt"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_writer_that_fails_leaves_the_old_file_whole_and_no_temporary(tmp_path, error):
+    path = tmp_path / "notes.txt"
+    write_whole(path, write("old"))
+
+    def half(part):
+        write("ne")(part)
+        raise error
+
+    with pytest.raises(error):
+        write_whole(path, half)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["notes.txt"]
+
+
+def test_the_old_file_stays_readable_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "notes.txt"
+    write_whole(path, write("old"))
+
+    def look(part):
+        write("new")(part)
+        assert path.read_text() == "old"
+
+    write_whole(path, look)
+    assert path.read_text() == "new"
+
+
+def test_json_is_plain_and_knows_no_nan(tmp_path):
+    content = {"a": [1, 2.5, float("nan")], "b": {"c": float("inf"), "d": "Ünïcode", "e": True, "f": None}}
+    write_json(tmp_path / "x.json", content)
+    back = json.loads((tmp_path / "x.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    assert back == {"a": [1, 2.5, None], "b": {"c": None, "d": "Ünïcode", "e": True, "f": None}}
+
+
+@pytest.mark.parametrize("load, name", [
+    (load_sample, "sample.parquet"), (load_posterior, "posterior.nc"), (load_verdict, "verdict.json")])
+def test_what_is_missing_is_named_with_how_to_make_it(tmp_path, load, name):
+    with pytest.raises(FileNotFoundError, match=f"{name} is missing: run the notebooks before this one, or `make report`"):
+        load(tmp_path)
+
+
+def test_a_run_folder_gives_back_what_was_put_in(tmp_path):
+    sample, verdict = group_sample(simulated(50), 0.5), {"trusted": True, "checks": []}
+    write_whole(tmp_path / "sample.parquet", sample.frame().to_parquet)
+    write_json(tmp_path / "verdict.json", verdict)
+    back = load_sample(tmp_path)
+    for field in ("lower", "upper", "count"):
+        assert_array_equal(getattr(back, field), getattr(sample, field))
+    assert back.n == 50 and not back.exact
+    assert load_verdict(tmp_path) == verdict

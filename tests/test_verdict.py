@@ -1,0 +1,221 @@
+"""The verdict passes what is sound, and fails and names what is not."""
+
+import itertools
+import json
+
+import arviz as az
+import numpy as np
+import pytest
+from fits import fit, simulated, tree_of
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
+
+from helpers import (
+    Sample, choose_priors, classify_chains, expected_log_predictive_density, judge_chains, judge_model, loo_pit, mixture_cdf,
+    posterior_draws, prior_sensitivity, relabel,
+)
+from mixture.model import Priors
+
+SAMPLE = simulated(200, means=(0.0, 8.0))
+CENTER = np.array([0.4, 0.6]), np.array([0.0, 8.0]), np.array([1.0, 1.5])
+
+
+def chains(draws=500, memory=0.0, seed=1):
+    """Four chains of weights, means, sds near the truth, each a first-order autoregression with this memory."""
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=(3, 4, draws, 2))
+    for t in range(1, draws):
+        noise[:, :, t] = memory * noise[:, :, t - 1] + np.sqrt(1 - memory**2) * noise[:, :, t]
+    first = CENTER[0][0] + 0.035 * noise[0, ..., 0]
+    return np.stack([first, 1 - first], axis=-1), CENTER[1] + 0.1 * noise[1], CENTER[2] + 0.07 * noise[2]
+
+
+def switched(components, where):
+    """The components with their names swapped where told; where has shape (chain, draw)."""
+    return tuple(np.where(where[..., None], a[..., ::-1], a) for a in components)
+
+
+def moved(components, chain, mean):
+    """One component's mean moved in one chain."""
+    weights, means, sds = (a.copy() for a in components)
+    means[chain, :, 1] += mean
+    return weights, means, sds
+
+
+def failures(checks):
+    return [check.name for check in checks if not check.passed]
+
+
+# ---------------------------------------------------------------- the chains
+
+
+def test_good_chains_pass_every_check():
+    checks = judge_chains(tree_of(SAMPLE, chains()))
+    assert failures(checks) == []
+    assert all(check.advice == "" for check in checks)
+    assert json.loads(json.dumps(checks)) == [list(check) for check in checks]  # plain values
+
+
+MIXING = {"largest R-hat", "smallest bulk ESS", "smallest tail ESS"}
+BAD = {
+    "a chain that sits apart": (lambda: tree_of(SAMPLE, moved(chains(), 0, 0.1)), {"largest R-hat"}),
+    "too few draws": (lambda: tree_of(SAMPLE, chains(draws=80)), {"smallest bulk ESS", "smallest tail ESS"}),
+    "slow mixing": (lambda: tree_of(SAMPLE, chains(memory=0.9)), MIXING),
+    "divergences": (lambda: tree_of(SAMPLE, chains(), diverging=1), {"divergences"}),
+    "tree depth": (lambda: tree_of(SAMPLE, chains(), too_deep=1), {"draws at the largest tree depth"}),
+    "energy that creeps": (lambda: tree_of(SAMPLE, chains(), energy=np.random.default_rng(2).normal(size=(4, 500)).cumsum(axis=1)),
+                           {"smallest BFMI"}),
+    "energy unknown": (lambda: tree_of(SAMPLE, chains(), energy=np.full((4, 500), np.nan)), {"smallest BFMI"}),
+}
+
+
+@pytest.mark.parametrize("make, names", BAD.values(), ids=BAD)
+def test_bad_chains_fail_by_name_and_with_advice(make, names):
+    checks = judge_chains(make())
+    found = set(failures(checks))
+    assert names <= found and (found == names or found <= MIXING)  # what mixes badly fails in more than one way
+    assert all(check.advice for check in checks if not check.passed)
+
+
+def test_chains_that_never_move_are_not_trusted():
+    still = tuple(np.broadcast_to(a, (4, 500, 2)).copy() for a in CENTER)
+    assert "largest R-hat" in failures(judge_chains(tree_of(SAMPLE, still)))
+
+
+def test_chains_of_a_real_fit_pass(exact_fit, grouped_fit, single_fit):
+    for found in (exact_fit, grouped_fit, single_fit):
+        assert failures(judge_chains(found.tree)) == []
+
+
+# ---------------------------------------------------------------- why they disagree
+
+
+def test_chains_that_agree_are_said_to():
+    kind, modes = classify_chains(tree_of(SAMPLE, chains()))
+    assert kind == "agree" and modes.empty
+
+
+@pytest.mark.parametrize("where", [
+    np.array([[True], [False], [True], [False]]) & (np.arange(500) >= 0),
+    np.array([[True], [False], [False], [False]]) & (np.arange(500) < 250),
+], ids=["whole chains", "within a chain"])
+def test_permuted_labels_are_named_and_undone(where):
+    good = chains()
+    tree = tree_of(SAMPLE, switched(good, where))
+    assert "largest R-hat" in failures(judge_chains(tree))
+    kind, modes = classify_chains(tree)
+    assert kind == "permuted labels" and modes.empty
+    matched = relabel(tree)
+    assert failures(judge_chains(matched)) == []
+    assert_allclose(posterior_draws(matched), good)
+
+
+def test_relabelling_by_mean_beyond_six_components_leaves_no_other_order():
+    rng = np.random.default_rng(3)
+    means = rng.permuted(np.arange(7) * 10 + rng.normal(size=(2, 50, 7)), axis=-1)
+    tree = tree_of(SAMPLE, (np.full(means.shape, 1 / 7), means, np.ones(means.shape)))
+    assert (np.diff(posterior_draws(relabel(tree))[1]) > 0).all()
+
+
+def test_modes_are_told_apart_with_their_log_densities_best_first():
+    tree = tree_of(SAMPLE, moved(moved(chains(), 1, 1.0), 3, 1.0))
+    kind, modes = classify_chains(tree)
+    assert kind == "different modes"
+    assert modes["chains"].tolist() == ["0, 2", "1, 3"]
+    total = tree["log_likelihood"]["x"].sum("observation").mean("draw").values  # the prior is flat
+    assert_allclose(modes["log_posterior"], [total[[0, 2]].mean(), total[[1, 3]].mean()])
+    assert_allclose(modes["means"].tolist(), [[0, 8], [0, 9]], atol=0.05)
+
+
+@pytest.mark.parametrize("memory", [0.8, 0.95, 0.99])
+def test_slow_mixing_is_not_taken_for_modes(memory):
+    kind, modes = classify_chains(tree_of(SAMPLE, chains(memory=memory)))
+    assert kind == "slow mixing" and modes.empty
+
+
+def test_a_fit_that_switches_on_purpose_is_found_permuted_and_relabelled():
+    """Without the order and with the same prior for both, a few values let the names swap now and then."""
+    sample = simulated(14, weights=(0.5, 0.5), means=(0.0, 2.2), sds=(1.0, 1.0))
+    priors = Priors(np.full(2, 1.1), np.full(2, 0.1), "uniform", 1.2, 100.0)
+    start = {"w": np.array([0.5, 0.5]), "mu": np.array([0.0, 2.2]), "sigma": np.ones(2)}
+    tree = fit(sample, priors=priors, starts=[start] * 4, draws=700, ordering=False).tree
+    swapped = np.diff(posterior_draws(tree)[1])[..., 0] < 0
+    assert (swapped.any(axis=1) & ~swapped.all(axis=1)).all()  # within every chain
+    assert "largest R-hat" in failures(judge_chains(tree))
+    assert classify_chains(tree)[0] == "permuted labels"
+    assert failures(judge_chains(relabel(tree))) == []
+
+
+def test_a_fit_trapped_by_different_priors_is_found_in_two_modes():
+    """The post's priors without an order: reversed starts stay reversed, where the priors pull at the wrong means."""
+    sample = simulated(300, weights=(0.7, 0.3), means=(150.0, 200.0), sds=(10.0, 20.0))
+    priors = choose_priors(sample, 2, [145, 210], [0.01, 0.02], "uniform", 100)
+    start = {"w": np.array([0.7, 0.3]), "mu": np.array([150.0, 200.0]), "sigma": np.array([10.0, 20.0])}
+    reverse = {name: a[::-1] for name, a in start.items()}
+    kind, modes = classify_chains(fit(sample, priors=priors, starts=[start, reverse], draws=300, ordering=False).tree)
+    assert kind == "different modes"
+    assert modes["chains"].tolist() == ["0", "1"]
+    assert modes["log_posterior"][0] > modes["log_posterior"][1] + 5
+
+
+# ---------------------------------------------------------------- the model
+
+
+@pytest.fixture(scope="module")
+def wrong():
+    """One Normal for a sample with heavy tails."""
+    return fit(Sample.of_values(np.random.default_rng(4).standard_t(2.5, 300)), k=1)
+
+
+def judged(tree):
+    loo = az.loo(tree, pointwise=True)
+    ranks = loo_pit(tree, loo, np.random.default_rng(5))
+    return judge_model(tree, loo, ranks, prior_sensitivity(tree))
+
+
+@pytest.mark.parametrize("which", ["exact_fit", "grouped_fit"])
+def test_leave_one_out_ranks_are_uniform_for_the_right_model(which, request):
+    tree = request.getfixturevalue(which).tree
+    ranks = loo_pit(tree, az.loo(tree, pointwise=True), np.random.default_rng(5))
+    assert ranks.shape == (200,) and (ranks >= 0).all() and (ranks <= 1).all()
+    assert stats.kstest(ranks, "uniform").pvalue > 0.05
+    assert failures(judged(tree)) == []
+
+
+def test_leave_one_out_ranks_are_weighted_distribution_functions_by_a_literal_loop(exact_fit):
+    tree, loo = exact_fit.tree, az.loo(exact_fit.tree, pointwise=True)
+    ranks, draws = loo_pit(tree, loo, np.random.default_rng(5)), posterior_draws(tree)
+    for i in (0, 7, 199):
+        weights = np.exp(loo.log_weights.isel(observation=i))
+        assert float(weights.sum()) == pytest.approx(1)
+        total = sum(float(weights.sel(chain=c, draw=d)) * mixture_cdf(exact_fit.sample.value[i : i + 1], *(a[c, d] for a in draws))
+                    for c, d in itertools.product(range(4), range(500)))
+        assert ranks[i] == pytest.approx(total[0])
+
+
+def test_heavy_tails_are_caught(wrong):
+    assert {"LOO-PIT uniformity, p", "LOO-PIT tails, p"} & set(failures(judged(wrong.tree)))
+
+
+def test_elpd_is_arvizs_for_values_and_counts_cells_as_often_as_they_hold(exact_fit, grouped_fit):
+    exact, cells = (az.loo(found.tree, pointwise=True) for found in (exact_fit, grouped_fit))
+    elpd, se = expected_log_predictive_density(exact_fit.tree, exact)
+    assert (elpd, se) == pytest.approx((float(exact.elpd), float(exact.se)))
+    each = np.repeat(cells.elpd_i.values, grouped_fit.sample.count)
+    on_cells, se_on_cells = expected_log_predictive_density(grouped_fit.tree, cells)
+    assert (on_cells, se_on_cells) == pytest.approx((each.sum(), each.std(ddof=1) * np.sqrt(len(each))))
+    assert on_cells - 200 * np.log(grouped_fit.sample.width) == pytest.approx(elpd, abs=0.5)  # mass over width is density
+
+
+def test_a_flat_prior_moves_nothing_and_a_weak_one_little(exact_fit):
+    sensitivity = prior_sensitivity(exact_fit.tree)
+    assert_array_equal(sensitivity["w"], 0)
+    assert 0 < sensitivity[["mu", "sigma"]].max(axis=None) < 0.05
+    assert list(sensitivity.loc["mu"].index) == [0, 1]
+
+
+def test_a_strong_prior_at_the_wrong_place_is_flagged():
+    priors = Priors(np.array([6.0]), np.array([25.0]), "lognormal", 1.0, 1.0)
+    tree = fit(simulated(30), k=1, priors=priors).tree
+    assert prior_sensitivity(tree)["mu"].max() > 0.05
+    assert {"prior sensitivity", "distance to EM in posterior sds"} <= set(failures(judged(tree)))
