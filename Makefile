@@ -46,10 +46,10 @@ runs/default/manifest.json: | $(READY)
 
 # nbconvert runs them where they stand, as JupyterLab does; what the sampler says while it runs is not kept.
 notebooks: $(READY)  ## run the notebooks in their place and store their outputs
-	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute --ExecutePreprocessor.store_widget_state=False 0*.ipynb
+	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute 0*.ipynb
 	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --TagRemovePreprocessor.enabled=True \
-	    --TagRemovePreprocessor.remove_all_outputs_tags='{"progress"}' \
-	    --ClearMetadataPreprocessor.enabled=True --ClearMetadataPreprocessor.clear_notebook_metadata=False \
+	    --TagRemovePreprocessor.remove_all_outputs_tags='{"progress"}' --ClearMetadataPreprocessor.enabled=True \
+	    --ClearMetadataPreprocessor.preserve_nb_metadata_mask='{"chain", "kernelspec", "language_info"}' \
 	    --ClearMetadataPreprocessor.preserve_cell_metadata_mask='{"tags"}' 0*.ipynb
 
 test: $(READY)  ## run all tests, the notebooks among them
