@@ -200,7 +200,7 @@ def group_sample(sample, width, rounded=False):
     """
     shift = 0.5 if rounded else 0.0
     index, count = np.unique(np.floor(sample.value / width + shift).astype(np.int64), return_counts=True)
-    return Sample((index - shift) * width, (index + 1 - shift) * width, count)
+    return Sample((index - shift) * width, (index + 1 - shift) * width, count, simulated=sample.simulated)
 
 
 def find_rounding(sample, most_decimals=6):
