@@ -132,13 +132,14 @@ def test_draws_depend_on_the_stream_alone_and_not_on_the_cores(monkeypatch):
     model, em = build_model(sample, priors), fit_em(sample, 2, np.random.default_rng(5))
     starts = starting_points(priors, em, 2, np.random.default_rng(5))
     trees = []
-    for cores, seed in (("1", 6), ("2", 6), ("2", 7)):
+    for cores in "12":
         monkeypatch.setenv("MIXTURE_CORES", cores)
-        tree = sample_posterior(model, sample, starts, np.random.default_rng(seed), 30, 30, progressbar=False)
+        tree = sample_posterior(model, sample, starts, np.random.default_rng(6), 30, 30, progressbar=False)
         trees.append(add_densities(tree, model, sample))
         trees[-1].attrs.pop("seconds")
     assert trees[0].identical(trees[1])
-    assert not np.isin(trees[2]["posterior"]["mu"], trees[0]["posterior"]["mu"]).any()
+    mu = trees[0]["posterior"]["mu"].values
+    assert not np.isin(mu[0], mu[1]).any()  # each chain has a stream of its own
 
 
 def test_the_posterior_of_one_component_is_that_of_a_grid(single_fit):
@@ -162,7 +163,7 @@ def test_exact_and_grouped_posteriors_agree_to_monte_carlo_error(exact_fit, grou
 
 
 def test_nutpie_draws_the_same_posterior(exact_fit):
-    assert_same_posterior(exact_fit.tree, fit(exact_fit.sample, sampler="nutpie").tree)
+    assert_same_posterior(exact_fit.tree, fit(exact_fit.sample, draws=300, sampler="nutpie").tree)
 
 
 def test_means_are_in_order_in_every_draw(exact_fit):

@@ -119,10 +119,10 @@ def test_relabelling_leaves_the_density_unchanged(mixtures, rng):
 def test_a_sample_survives_its_data_frame(rng):
     values, component = simulate_mixture(30, *POST, rng)
     plain, known = Sample.of_values(values), Sample.of_values(values, component)
-    for sample in (plain, known, group_sample(plain, 3.0)):
+    for sample in (plain, known, group_sample(plain, 3.0), group_sample(known, 3.0)):
         back = Sample.of_frame(sample.frame())
         assert back.exact == sample.exact
-        for field in ("lower", "upper", "count", "component"):
+        for field in ("lower", "upper", "count", "component", "simulated"):
             assert_array_equal(getattr(back, field), getattr(sample, field))
 
 
@@ -178,6 +178,16 @@ def test_the_likelihood_that_was_asked_for_is_the_one_that_comes(rng):
     assert choose_likelihood(sample, 10.0, "exact")[0] is sample
     grouped, _ = choose_likelihood(sample, 10.0, "grouped", cell_width=2.0)
     assert grouped.width == pytest.approx(2.0)
-    assert choose_likelihood(grouped, 10.0)[0] is grouped
     with pytest.raises(InputError, match="cell_width: given 6"):
         choose_likelihood(sample, 10.0, "grouped", cell_width=6.0)
+
+
+def test_counts_stay_counts_in_cells_no_wider_than_asked_for(rng):
+    fine = group_sample(Sample.of_values(simulate_mixture(1000, *POST, rng)[0]), 0.3)
+    coarse, _ = choose_likelihood(fine, 20.0)
+    assert 1.0 < coarse.width <= 2.0 and coarse.n == 1000
+    for lower, upper, count in zip(coarse.lower, coarse.upper, coarse.count, strict=True):
+        inside = (fine.value > lower) & (fine.value < upper)
+        assert fine.count[inside].sum() == count
+    with pytest.raises(InputError, match="likelihood: given exact"):
+        choose_likelihood(fine, 20.0, "exact")
