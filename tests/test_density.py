@@ -121,7 +121,9 @@ def test_memberships_are_bayes_rule_by_a_literal_loop():
         assert_allclose(share[i], joint / joint.sum(), rtol=1e-10)
 
 
-@pytest.mark.parametrize("sample", [Sample.of_values([-1e4, 0.0, 1e4]), around(np.array([-1e4, 0.0, 1e4]), 0.1)], ids=["values", "cells"])
+@pytest.mark.parametrize("sample", [
+    Sample.of_values([-1e4, 0.0, 1e4]), around(np.array([-1e4, 0.0, 1e4]), 0.1),
+], ids=["values", "cells"])
 def test_memberships_sum_to_one_however_far_out(sample):
     share = membership_probabilities(sample, *MIXTURE)
     assert_allclose(share.sum(axis=1), 1, rtol=1e-9)
