@@ -53,7 +53,7 @@ notebooks: $(READY)  ## run the notebooks in their place and store their outputs
 	    --ClearMetadataPreprocessor.preserve_cell_metadata_mask='{"tags"}' 0*.ipynb
 
 test: $(READY)  ## run all tests, the notebooks among them
-	$(PYTHON) -m pytest tests
+	$(PYTHON) -m pytest -n 2 --dist loadfile --durations 12 tests
 
 bench: $(READY)  ## run the benchmarks; results in benchmarks/results
 	@for name in assignment_steps any_size; do $(PYTHON) -m benchmarks.$$name || exit 1; done

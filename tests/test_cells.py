@@ -195,7 +195,8 @@ def test_memberships_of_a_file_are_streamed_and_right(values, tmp_path):
     written = pd.read_parquet(tmp_path / "m.parquet")
     right = summarise_memberships(values[:5000], thin(posterior_draws(tree), 1000))
     assert np.allclose(written["value"], values[:5000])
-    assert np.abs(written[["p_0", "p_0_low", "p_1_high"]] - right[["p_0", "p_0_low", "p_1_high"]]).max().max() < 1e-3
+    assert np.abs(written["p_0"] - right["p_0"]).max() < 1e-5
+    assert np.abs(written[["p_0_low", "p_1_high"]] - right[["p_0_low", "p_1_high"]]).max().max() < 0.01  # limits jump by a draw
 
 
 def test_memory_is_bounded(tmp_path):
