@@ -29,6 +29,8 @@ def markup(real_run):
 def page(browser, real_run):
     """The report in the browser, its figure ready to play with."""
     browser.get((real_run / chain.REPORT).as_uri())
+    browser.execute_script("localStorage.clear()")  # other pages' tests leave their theme behind
+    browser.refresh()
     WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, ".hands input"))
     return browser
 
