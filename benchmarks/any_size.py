@@ -78,18 +78,17 @@ def main():
     wanted = parser.parse_args()
     grouped_fit(simulate_cells(10**4, *TRUTH, random_stream(1, "warm")))
     plain_fit(post_sample(1000), draws=50)
-    rows, ours, theirs = [], {}, {}
+    rows, ours, theirs, last = [], {}, {}, 0
     for n in (10**3, 10**5, 10**6, 10**8):
         sample = simulate_cells(n, *TRUTH, random_stream(1, "s"))
         runs = [grouped_fit(sample) for _ in range(3)]
         ours[n] = {key: float(np.median([run[key] for run in runs])) for key in runs[0]}
         rows.append({"fit": "grouped, nutpie", "n": n, **ours[n]})
     for n in (10**4, 10**5, 10**6):
-        if n <= wanted.largest and (not theirs or 10 * max(theirs.values(), key=lambda t: t["sampling"])["sampling"] < PATIENCE):
-            theirs[n] = plain_fit(post_sample(n))
+        if n <= wanted.largest and (not last or 10 * theirs[last]["sampling"] < PATIENCE):
+            last, theirs[n] = n, plain_fit(post_sample(n))
             rows.append({"fit": "exact, pm.sample", "n": n, **theirs[n]})
         else:
-            last = max(theirs)
             theirs[n] = {key: seconds * n / last for key, seconds in theirs[last].items()}
             rows.append({"fit": f"exact, pm.sample, extrapolated from {last}", "n": n, **theirs[n]})
     passing = one_pass(wanted.rows)
