@@ -1,35 +1,48 @@
 # The doors. Each target sets up what it needs, once; `make` alone lists them.
 PARAMS ?= params/default.yml
+SWEEP  ?= sweeps/smoke.yml
+RUN    ?= runs/default
 PYTHON := .venv/bin/python
 READY  := .venv/.ready
 UV     := $(or $(shell command -v uv),.uv/bin/uv)
-STEM   := $(basename $(notdir $(DATA)))
+PIN     = $(UV) pip compile --universal --python-version 3.12 --generate-hashes --no-header --no-emit-index-url --quiet
+
+# What was given on make's command line, as a quoted YAML value: the shell and YAML read nothing into it.
+quoted = "'$$(printf %s "$$$(1)" | sed "s/'/''/g")'"
 
 # Bytecode, written once at install, saves seconds at every start.
 export UV_COMPILE_BYTECODE = 1
 unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
+export PARAMS DATA COLUMN K OUT SWEEP SCHEDULER RUN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report reports index figures lab notebooks test lock clean bench study
+.PHONY: help setup report reports sweep reproduce index figures lab notebooks test test-slow test-all lock clean \
+        bench studies calibrate coverage
 
 help:
 	@echo "make report            also: make report PARAMS=params/faithful.yml"
 	@echo "                             make report DATA=my.csv COLUMN=length K=3"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## set up the environment in .venv; the others do so by themselves
 
 report: $(READY)  ## write the report on PARAMS, or on DATA with COLUMN and K
 ifdef DATA
-	@$(PYTHON) report.py run -p data '"$(DATA)"' $(if $(COLUMN),-p column '"$(COLUMN)"') \
-	    $(if $(K),-p n_components '$(K)') --out '$(or $(OUT),runs/$(STEM))'
+	@$(PYTHON) report.py run -p data $(call quoted,DATA) $(if $(COLUMN),-p column $(call quoted,COLUMN)) \
+	    $(if $(K),-p n_components "$$K") $(if $(OUT),--out "$$OUT")
 else
-	@$(PYTHON) report.py run '$(PARAMS)' $(if $(OUT),--out '$(OUT)')
+	@$(PYTHON) report.py run "$$PARAMS" $(if $(OUT),--out "$$OUT")
 endif
+
+sweep: $(READY)  ## run all points of SWEEP (sweeps/smoke.yml), on SCHEDULER if there is one, and report on them
+	@$(PYTHON) report.py sweep "$$SWEEP" $(if $(SCHEDULER),--scheduler "$$SCHEDULER") $(if $(OUT),--out "$$OUT")
 
 reports: $(READY)  ## write the report on every file in params/
 	@for params in params/*.yml; do $(PYTHON) report.py run "$$params" || [ $$? -eq 3 ] || exit 1; done
+
+reproduce: $(READY)  ## run the report in RUN (runs/default) again in a fresh folder and say what differs
+	@$(PYTHON) report.py reproduce "$$RUN"
 
 index: $(READY)  ## write runs/index.html, one page over all runs
 	@$(PYTHON) report.py index
@@ -40,6 +53,11 @@ figures: runs/default/manifest.json  ## take the README's pictures of the defaul
 lab: runs/default/manifest.json  ## open JupyterLab on the notebooks
 	$(PYTHON) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
+# What nbconvert writes of the notebook that it ran, apart from its outputs, is not kept.
+CLEAN_METADATA = ../$(PYTHON) -m nbconvert --to notebook --inplace --ClearMetadataPreprocessor.enabled=True \
+    --ClearMetadataPreprocessor.preserve_nb_metadata_mask='{"chain", "kernelspec", "language_info"}' \
+    --ClearMetadataPreprocessor.preserve_cell_metadata_mask='{"tags"}'
+
 # The notebooks' defaults point to this run folder. Status 3, a report not to be trusted, is still a report.
 runs/default/manifest.json: | $(READY)
 	@$(PYTHON) report.py run params/default.yml || [ $$? -eq 3 ]
@@ -47,33 +65,55 @@ runs/default/manifest.json: | $(READY)
 # nbconvert runs them where they stand, as JupyterLab does; what the sampler says while it runs is not kept.
 notebooks: $(READY)  ## run the notebooks in their place and store their outputs
 	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute 0*.ipynb
-	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --TagRemovePreprocessor.enabled=True \
-	    --TagRemovePreprocessor.remove_all_outputs_tags='{"progress"}' --ClearMetadataPreprocessor.enabled=True \
-	    --ClearMetadataPreprocessor.preserve_nb_metadata_mask='{"chain", "kernelspec", "language_info"}' \
-	    --ClearMetadataPreprocessor.preserve_cell_metadata_mask='{"tags"}' 0*.ipynb
+	cd notebooks && $(CLEAN_METADATA) --TagRemovePreprocessor.enabled=True \
+	    --TagRemovePreprocessor.remove_all_outputs_tags='{"progress"}' 0*.ipynb
 
-test: $(READY)  ## run all tests, the notebooks among them
-	$(PYTHON) -m pytest -n 2 --dist loadfile --durations 12 tests
+test: $(READY)  ## run the tests, the notebooks among them, in under five minutes
+	$(PYTHON) -m pytest -n 2 --dist loadfile --durations 12 -m "not slow" tests
 
-bench: $(READY)  ## run the benchmarks; results in benchmarks/results
-	@for name in assignment_steps any_size; do $(PYTHON) -m benchmarks.$$name || exit 1; done
+# The slow tests alone, and the tests of generated input again with many more cases.
+test-slow: $(READY)
+	$(PYTHON) -m pytest -n 2 --dist loadfile $(STOP) --durations 20 -m slow tests
+	$(PYTHON) -m pytest -n 2 --dist load $(STOP) --durations 8 --hypothesis-profile thorough tests/test_robust.py
 
-# Stored with its outputs: it takes some minutes and needs a quiet machine.
-study: $(READY)  ## run the study of the post's claim about the latent model
-	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute study_assignment_steps.ipynb
+test-all: test test-slow  ## run all tests: generated input by the thousand, runs stopped at any moment, planted errors
 
-lock: | $(UV)  ## pin pyproject.toml's dependencies anew in requirements.lock
-	$(UV) pip compile --universal --python-version 3.12 --generate-hashes --no-header --no-emit-index-url \
-	    --quiet --output-file requirements.lock pyproject.toml
+bench: $(READY) .venv-peers/.ready  ## run the benchmarks; results in benchmarks/results (half an hour)
+	@for name in whole_report assignment_steps sweep; do $(PYTHON) -m benchmarks.$$name || exit 1; done
+	@for name in samplers any_size; do .venv-peers/bin/python -m benchmarks.$$name || exit 1; done
+
+# A quarter of an hour on two quiet cores each; a sweep that is done is not run again.
+STUDIES = study_assignment_steps.ipynb study_scaling.ipynb study_priors.ipynb sweep_report.ipynb
+studies: $(READY)  ## run the studies of the post's claims, with their sweeps, and store them (an hour)
+	@for name in scaling priors; do $(PYTHON) report.py sweep sweeps/$$name.yml || [ $$? -eq 3 ] || exit 1; done
+	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute $(STUDIES)
+	cd notebooks && $(CLEAN_METADATA) $(STUDIES)
+
+calibrate: $(READY)  ## run the study of calibration: 1,500 fits to samples whose truth is known (some minutes)
+	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute study_calibration.ipynb
+
+coverage: $(READY)  ## run the study of the intervals' coverage (some minutes)
+	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute study_coverage.ipynb
+
+lock: | $(UV)  ## pin pyproject.toml's dependencies anew, the benchmarks' own apart
+	$(PIN) --output-file requirements.lock pyproject.toml
+	$(PIN) --output-file benchmarks/requirements.lock --constraints requirements.lock --group bench
 
 clean:  ## remove the environment and caches; runs/ stays
-	rm -rf .venv .uv *.egg-info .pytest_cache .hypothesis
+	rm -rf .venv .venv-peers .uv *.egg-info .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml .python-version | $(UV)
 	$(UV) venv --quiet --allow-existing .venv
 	$(UV) pip sync --quiet --python $(PYTHON) --require-hashes requirements.lock
 	$(UV) pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The samplers that only benchmarks meet live apart: where JAX is installed, matplotlib and SciPy import it.
+.venv-peers/.ready: benchmarks/requirements.lock $(READY)
+	$(UV) venv --quiet --allow-existing .venv-peers
+	$(UV) pip install --quiet --python .venv-peers/bin/python --require-hashes -r requirements.lock -r benchmarks/requirements.lock
+	$(UV) pip install --quiet --python .venv-peers/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .uv/bin/uv:

@@ -52,6 +52,9 @@ from mixture.model import (
     starting_points,   # one a chain, near EM's maxima
     thin,              # some of the draws, evenly spaced
 )
+from mixture.cores import (
+    at_once,  # long calls at the same time
+)
 
 # Verdict: how far to trust it
 from mixture.verdict import (
@@ -59,6 +62,7 @@ from mixture.verdict import (
     judge_chains,       # whether the chains found the posterior
     judge_model,        # whether model and priors raise a caution
     loo_pit,            # leave-one-out predictive ranks
+    parameter_diagnostics,  # R-hat and effective sizes, one by one
     prior_sensitivity,  # what a slightly stronger prior would change
     relabel,            # the same names in every draw
 )
@@ -80,11 +84,13 @@ from mixture.efficiency import (
     METHODS,             # ways to fit the mixture whose cost is measured
     growth,              # exponent of a power law
     measure_efficiency,  # what a draw costs and what it is worth
+    sampling_cost,       # what the sampler spent and how it moved
 )
 
 # Words: numbers and checks as a reader sees them
 from mixture.words import (
     answer_text,       # the answer in two sentences
+    as_code,           # a text as inline code, whatever is in it
     comparison_table,  # the comparison, rounded to its uncertainty
     posterior_table,   # ArviZ's summary, rounded to its Monte Carlo error
     verdict_text,      # the checks in plain words, failed ones first

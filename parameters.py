@@ -8,6 +8,8 @@ them together. Nothing here runs a model: a set of parameters that gets past
 
 import difflib
 import glob
+import os
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +19,41 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 class InputError(ValueError):
     """What the user gave cannot be used; the message is the one line to show."""
+
+
+MOST_LINES = 10
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 100
+_short.maxlong = 40
+_short.maxlist = _short.maxdict = 8
+
+
+def shown(value):
+    """A value as a message shows it: its repr, bounded in length and depth, whatever it is."""
+    try:
+        return _short.repr(value)
+    except ValueError:  # an integer of more digits than Python prints
+        return f"a number of about {value.bit_length() * 3 // 10:,} digits"
+
+
+def in_a_line(text, most=300):
+    """The first words of a text, as one printable line."""
+    return "".join(sign if sign.isprintable() else "?" for sign in " ".join(str(text).split())[:most])
+
+
+def word(name):
+    """A name as a message shows it: as it is, if that is short and one line."""
+    text = str(name)
+    return text if text.isprintable() and len(text) <= 100 else shown(text)
+
+
+def told_apart(low, high):
+    """Whether double precision can square the range from `low` to `high`, and tell values in it apart."""
+    return 1e-100 < high - low < 1e100 and high - low > 1e-9 * max(abs(low), abs(high))
+
+
+RANGE = "a range between 1e-100 and 1e100, and more than 1e-9 of the largest value"
 
 
 def _refuse_bool(value):
@@ -49,11 +86,11 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False, frozen=True)
 
     # sample
-    data: str | None = _field(None, "sample", "file, folder or glob to read; null simulates")
+    data: str | None = _field(None, "sample", "file, folder or glob to read; null simulates", min_length=1)
     column: str | None = _field(None, "sample", "column to read; null takes the only numeric one")
     missing: Literal["refuse", "drop"] = _field("refuse", "sample", "missing values in the column: refuse or drop")
     seed: Integer = _field(20160508, "sample", "root seed; every random step draws its own child", ge=0, lt=2**63)
-    n_samples: Integer = _field(1000, "sample", "N, observations to simulate", ge=1)
+    n_samples: Integer = _field(1000, "sample", "N, observations to simulate", ge=1, le=10**15)
     means: list[Real] = _field([150.0, 200.0], "sample", "true component means", "data units", min_length=1)
     sds: list[Positive] = _field([10.0, 20.0], "sample", "true component standard deviations", "data units", min_length=1)
     weights: list[Weight] = _field([0.7, 0.3], "sample", "true component weights, sum 1", min_length=1)
@@ -81,8 +118,8 @@ class Parameters(BaseModel):
 
     # sampling
     chains: Integer = _field(4, "sampling", "independent chains", ge=2, le=64)
-    draws: Integer = _field(1000, "sampling", "kept per chain", ge=10)
-    tune: Integer = _field(1000, "sampling", "tuning steps per chain, not kept", ge=10)
+    draws: Integer = _field(1000, "sampling", "kept per chain", ge=10, le=10**7)
+    tune: Integer = _field(1000, "sampling", "tuning steps per chain, not kept", ge=10, le=10**7)
     target_accept: Annotated[Real, Field(gt=0, lt=1)] = _field(0.9, "sampling", "NUTS target acceptance rate")
     sampler: Literal["pymc", "nutpie"] = _field("pymc", "sampling", "implementation of NUTS")
     latent_step: Literal["gibbs", "categorical-gibbs", "metropolis"] = _field(
@@ -90,7 +127,7 @@ class Parameters(BaseModel):
     keep_assignments: bool = _field(False, "sampling", "keep the assignment of each observation in each draw")
 
     # EM
-    em_starts: Integer = _field(20, "EM", "random starts; the best is kept", ge=1)
+    em_starts: Integer = _field(20, "EM", "random starts; the best is kept", ge=1, le=10**5)
     em_tolerance: Positive = _field(1e-8, "EM", "stop when the mean log likelihood gains less")
     em_variance: Literal["free", "equal"] = _field("free", "EM", "one variance a component, or one for all")
     k_max: Integer | None = _field(
@@ -110,12 +147,16 @@ class Parameters(BaseModel):
                     f"means, sds, weights: given {len(self.means)}, {len(self.sds)} and {len(self.weights)} values; "
                     "allowed: the same number in each")
             if abs(sum(self.weights) - 1) > 1e-6:
-                raise ValueError(f"weights: given {self.weights}, which sum to {sum(self.weights):g}; allowed: sum 1")
+                raise ValueError(f"weights: given {shown(self.weights)}, which sum to {sum(self.weights):g}; allowed: sum 1")
+            low = min(mean - sd for mean, sd in zip(self.means, self.sds))
+            high = max(mean + sd for mean, sd in zip(self.means, self.sds))
+            if not told_apart(low, high):
+                raise ValueError(f"means, sds: given values from {low:g} to {high:g}; allowed: {RANGE}")
             if self.n_samples < 2 * self.n_components:
                 raise ValueError(
                     f"n_samples: given {self.n_samples}; allowed: at least 2 x n_components = {2 * self.n_components}")
-        elif not Path(self.data).exists() and not glob.glob(self.data):
-            raise ValueError(f"data: given {self.data!r}; allowed: a file, folder or glob that exists")
+        elif not os.path.exists(self.data) and not glob.glob(self.data):
+            raise ValueError(f"data: given {shown(self.data)}; allowed: a file, folder or glob that exists")
         if self.model == "latent":
             allowed = {"n_components": self.n_components > 1, "sampler": self.sampler == "pymc",
                        "likelihood": self.likelihood != "grouped"}
@@ -135,43 +176,56 @@ class Parameters(BaseModel):
 NAMES = tuple(Parameters.model_fields)
 
 
-def _as_line(error):
-    """One pydantic error as `name: given ...; allowed: ...`."""
+def _as_line(error, names):
+    """One pydantic error as `name: given ...; allowed: ...`; `names` are those that the schema has."""
     if not error["loc"]:
         return error["msg"].removeprefix("Value error, ")
     name, *index = error["loc"]
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(name), NAMES, n=1)
-        hint = f"; did you mean {near[0]}?" if near else f"; allowed: {', '.join(NAMES)}"
-        return f"{name}: no such parameter{hint}"
+        near = difflib.get_close_matches(str(name), names, n=1)
+        hint = f"; did you mean {near[0]}?" if near else f"; allowed: {', '.join(names)}"
+        return f"{word(name)}: no such parameter{hint}"
     place = name + "".join(f"[{i}]" for i in index if isinstance(i, int))
     allowed = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("should be ")
-    return f"{place}: given {error['input']!r}; allowed: {allowed}"
+    return f"{place}: given {shown(error['input'])}; allowed: {allowed}"
 
 
-def check(values: dict[str, Any]) -> Parameters:
-    """The values as `Parameters`, or an `InputError` with a line for each thing wrong."""
+def check(values: dict[str, Any], schema=Parameters):
+    """The values as `Parameters`, or as another schema; or an `InputError` with a line for each thing wrong."""
     try:
-        return Parameters(**values)
+        return schema(**values)
     except ValidationError as error:
-        lines = dict.fromkeys(_as_line(e) for e in error.errors())
+        lines = list(dict.fromkeys(_as_line(e, tuple(schema.model_fields)) for e in error.errors()))
+        if len(lines) > MOST_LINES:
+            lines[MOST_LINES:] = [f"and {len(lines) - MOST_LINES:,} more"]
         raise InputError("\n".join(lines)) from None
+
+
+def parse_yaml(text):
+    """The value that a YAML text stands for, plain values only; `yaml.YAMLError` for anything else.
+
+    PyYAML lets through what Python says of a date, a number or a nesting that cannot be.
+    """
+    try:
+        return yaml.safe_load(text)
+    except (ValueError, AttributeError, RecursionError, OverflowError) as error:
+        raise yaml.YAMLError(f"{type(error).__name__}: {error}") from None
 
 
 def read_yaml(path) -> dict[str, Any]:
     """The mapping in a YAML file (empty for an empty file)."""
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = parse_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError(f"{word(path)}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error.__class__.__name__})") from None
+        raise InputError(f"{word(path)}: cannot be read ({error.__class__.__name__})") from None
     except yaml.YAMLError as error:
-        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
+        raise InputError(f"{word(path)}: not valid YAML ({in_a_line(error)})") from None
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
-        raise InputError(f"{path}: allowed: lines of the form `name: value`")
+        raise InputError(f"{word(path)}: allowed: lines of the form `name: value`")
     return values
 
 

@@ -1,11 +1,14 @@
-"""The door: one report from one set of parameters.
+"""The door: one report from one set of parameters, or a sweep of many.
 
     report.py run [PARAMS.yml] [-p NAME VALUE]... [--out DIR] [--notebooks DIR] [--force]
+    report.py sweep SWEEP.yml [--scheduler ADDRESS] [--out DIR] [--notebooks DIR] [--html] [--force]
     report.py render RUN_DIR
+    report.py reproduce RUN_DIR [--notebooks DIR]
     report.py index [FOLDER]
 
 Exit status: 0 trusted, 2 bad input, 3 report written but not to be trusted,
-130 or 143 interrupted, 1 anything else.
+130 or 143 interrupted, 1 anything else. A sweep is trusted if all its points are,
+and ends with 1 if any of them failed. A report is reproduced with status 0, or not with 3.
 """
 
 import argparse
@@ -14,6 +17,7 @@ import os
 import re
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 import yaml
@@ -52,8 +56,18 @@ def read_arguments(argv):
     run.add_argument("--out", metavar="DIR", help="the run folder; default: runs/<name of the params or data file>")
     run.add_argument("--notebooks", metavar="DIR", default=chain.NOTEBOOKS, help="run another chain than notebooks/")
     run.add_argument("--force", action="store_true", help="run every notebook again")
+    sweep = commands.add_parser("sweep", help="run many points from one file, and write a table and a report of them")
+    sweep.add_argument("sweep", metavar="SWEEP.yml", help="params, fixed, points, grid, replicates, study")
+    sweep.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler's; default: this machine's cores")
+    sweep.add_argument("--out", metavar="DIR", help="the sweep's folder; default: runs/<name of the sweep file>")
+    sweep.add_argument("--notebooks", metavar="DIR", default=chain.NOTEBOOKS, help="run another chain than notebooks/")
+    sweep.add_argument("--html", action="store_true", help="write each point's report.html too")
+    sweep.add_argument("--force", action="store_true", help="run every point again")
     render = commands.add_parser("render", help="write a finished run's report.html anew")
     render.add_argument("run_dir", metavar="RUN_DIR")
+    again = commands.add_parser("reproduce", help="run a finished report again in a fresh folder and say what differs")
+    again.add_argument("run_dir", metavar="RUN_DIR")
+    again.add_argument("--notebooks", metavar="DIR", default=chain.NOTEBOOKS, help="the chain that wrote it, if not notebooks/")
     index = commands.add_parser("index", help="write index.html over all runs in a folder")
     index.add_argument("folder", nargs="?", metavar="FOLDER", default="runs", help="default: runs")
     return parser.parse_args(argv)
@@ -64,9 +78,9 @@ def read_overrides(pairs):
     values = {}
     for name, text in pairs:
         try:
-            values[name] = yaml.safe_load(text)
+            values[name] = parameters.parse_yaml(text)
         except yaml.YAMLError:
-            raise InputError(f"{name}: given {text!r}; allowed: a YAML value") from None
+            raise InputError(f"{parameters.word(name)}: given {parameters.shown(text)}; allowed: a YAML value") from None
     return values
 
 
@@ -153,10 +167,77 @@ def run(arguments):
     return tell(folder, outcome.manifest)
 
 
+class SweepProgress:
+    """What a sweep says of itself: a line that is written over on a terminal, lines elsewhere."""
+
+    def plan(self, total, done, seconds, basis):
+        time = "nothing tells yet how long that takes"
+        if seconds is not None:
+            time = f"about {_duration(seconds)}, judging by {basis}"
+        self._say(f"{total} points: {done} done" + (f", {total - done} to run; {time}" if total > done else ""))
+
+    def start(self, dashboard):
+        self._say(f"dashboard {dashboard}")
+
+    def point(self, counts, left, seconds):
+        over, end = ("\r\033[K", "" if left else "\n") if sys.stderr.isatty() else ("", "\n")
+        print(f"{over}{_tally(counts)}; {left} left" + (f", about {_duration(seconds)}" if left else ""),
+              end=end, file=sys.stderr, flush=True)
+
+    def _say(self, line):
+        print(line, file=sys.stderr, flush=True)
+
+
+def _duration(seconds):
+    """Seconds as a reader says them."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def sweep(arguments):
+    """The `sweep` command; the exit status."""
+    from runner import grid, sweep as engine
+
+    wanted = grid.read_sweep(arguments.sweep)
+    folder = Path(arguments.out or default_folder(arguments.sweep, None))
+    rows = engine.run(wanted, folder, arguments.notebooks, arguments.scheduler, arguments.html, arguments.force,
+                      SweepProgress())
+    points = {row["point"]: row for row in rows}
+    counts = Counter(engine.outcome(row) for row in points.values())
+    print(f"{len(points)} points: {_tally(counts)}")
+    for name, row in points.items():
+        if row["error"]:
+            swept = "".join(f"{key} {row[key]}, " for key in wanted.swept)
+            place = os.path.relpath(engine.point_folder(folder, name))
+            print(f"  failed: {place} ({swept}seed {row['seed']}): {row['error']}")
+    written = next(name for name in (chain.REPORT, engine.results.RESULTS) if (folder / name).exists())
+    print(os.path.relpath(folder / written))
+    if not counts.keys() <= {"trusted", "untrusted"}:
+        return FAILED
+    return UNTRUSTED if counts["untrusted"] else TRUSTED
+
+
+def _tally(counts):
+    """Counts as "1 failed, 5 trusted"."""
+    return ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+
+
 def render(arguments):
     """The `render` command; the exit status."""
     folder = Path(arguments.run_dir)
     return tell(folder, chain.render(folder))
+
+
+def reproduce(arguments):
+    """The `reproduce` command; the exit status."""
+    from runner import reproduce as engine
+
+    comparison, fresh = engine.reproduce(arguments.run_dir, arguments.notebooks, Progress())
+    print("\n".join(comparison.lines()))
+    if fresh is not None:
+        print(os.path.relpath(fresh))
+    return TRUSTED if comparison.reproduced else UNTRUSTED
 
 
 def write_index(arguments):
@@ -181,7 +262,8 @@ def main(argv=None):
         signal.signal(number, _interrupt)
     try:
         arguments = read_arguments(argv)
-        return {"run": run, "render": render, "index": write_index}[arguments.command](arguments)
+        commands = {"run": run, "sweep": sweep, "render": render, "reproduce": reproduce, "index": write_index}
+        return commands[arguments.command](arguments)
     except InputError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT

@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+import numpy as np
+import pymc as pm
+
 from helpers import Sample, choose_priors, fit_em, random_stream, simulate_mixture, starting_points
 from mixture.em import EMFit
 from mixture.model import Priors
@@ -28,3 +31,13 @@ def start(sample, chains, em_starts=5):
     em = fit_em(sample, 2, random_stream(1, "em"), starts=em_starts)
     priors = choose_priors(sample, 2, [145, 210], [0.01, 0.02], "uniform", 100)
     return Start(sample, priors, em, starting_points(priors, em, chains, random_stream(1, "starts")))
+
+
+def plain_model(sample):
+    """The mixture as a user of PyMC would write it, one value after the other."""
+    with pm.Model() as model:
+        w = pm.Dirichlet("w", np.ones(2))
+        mu = pm.Normal("mu", [145, 210], tau=[0.01, 0.02], transform=pm.distributions.transforms.ordered)
+        sigma = pm.Uniform("sigma", 0, 100, shape=2)
+        pm.NormalMixture("x", w, mu, sigma=sigma, observed=sample.value)
+    return model

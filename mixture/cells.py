@@ -244,7 +244,7 @@ def simulate_cells(n, weights, means, sds, rng, counts="fixed"):
     Sample
     """
     weights, means, sds = (np.asarray(a, float) for a in (weights, means, sds))
-    size = component_counts(n, weights) if counts == "fixed" else rng.multinomial(n, weights)
+    size = component_counts(n, weights) if counts == "fixed" else rng.multinomial(n, weights / weights.sum())
     width = max(sds.min() / 100, (np.ptp(means) + 24 * sds.max()) / MOST_CELLS)
     edges = np.arange(np.floor((means.min() - 12 * sds.max()) / width), np.ceil((means.max() + 12 * sds.max()) / width) + 1)
     total = np.zeros(len(edges) - 1, np.int64)

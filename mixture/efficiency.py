@@ -67,6 +67,31 @@ def measure_efficiency(sample, priors, em, starts, method, rng, seconds=60.0, mo
                   "ess_per_second": ess / spent}
 
 
+def sampling_cost(tree):
+    """What the sampler of a posterior spent and how it moved, in plain numbers.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        From `sample_posterior`.
+
+    Returns
+    -------
+    dict
+        seconds_sampling (tuning counts, compilation does not); acceptance, the
+        mean acceptance rate of NUTS; and in the latent model moved, the share
+        of assignments changed in a sweep, and label_ess, the effective draws of
+        the mean label (0 where it never moved).
+    """
+    stats = tree["sample_stats"]
+    cost = {"seconds_sampling": float(tree.attrs["seconds"]),
+            "acceptance": float(stats["acceptance_rate"].mean())}
+    if "mean_label" in stats:
+        cost["moved"], labels = float(stats["moved"].mean()), stats["mean_label"]
+        cost["label_ess"] = float(az.ess(labels)) if float(labels.std("draw").min()) > 0 else 0.0
+    return cost
+
+
 def growth(n, values):
     """Exponent b of values ~ n^b by least squares on logarithms; NaN with fewer than two finite points."""
     n, values = np.asarray(n, float), np.asarray(values, float)

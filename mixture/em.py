@@ -13,6 +13,7 @@ from sklearn.mixture import GaussianMixture
 
 from mixture.density import component_log_likelihood, log_sum_components, membership_probabilities, mixture_log_likelihood
 from mixture.sample import Sample, simulate_mixture, sort_components
+from parameters import InputError
 
 MOST_ITERATIONS = 20_000
 
@@ -114,6 +115,8 @@ def fit_em(sample, n_components, rng, starts=20, tolerance=1e-8, variance="free"
         If no start led to a proper maximum.
     """
     equal, center, scale = variance == "equal", sample.mean(), sample.sd()
+    if not scale > 0:
+        raise CollapseError("EM needs at least two different values")
     lower = (sample.lower - center) / scale
     standard = Sample(lower, lower if sample.exact else (sample.upper - center) / scale, sample.count)
     climb = _em_on_values if sample.exact else _em_on_cells
@@ -140,12 +143,17 @@ def fit_em(sample, n_components, rng, starts=20, tolerance=1e-8, variance="free"
 def fit_em_proper(sample, n_components, rng, starts=20, tolerance=1e-8, variance="free"):
     """`fit_em`, with one variance for all components where every start with free ones collapsed.
 
-    ``equal_variance`` of the result tells which it is.
+    ``equal_variance`` of the result tells which it is. Raises `InputError`
+    where these collapse too: the sample holds too few different values.
     """
     try:
         return fit_em(sample, n_components, rng, starts, tolerance, variance)
     except CollapseError:
-        return fit_em(sample, n_components, rng, starts, tolerance, "equal")
+        try:
+            return fit_em(sample, n_components, rng, starts, tolerance, "equal")
+        except CollapseError:
+            raise InputError(f"n_components: given {n_components}; allowed: fewer, or another sample: on this one EM collapses "
+                             f"from each of {starts} starts, even with equal variances") from None
 
 
 def _random_starts(sample, n_components, rng, starts):
@@ -227,6 +235,8 @@ def _collapsed(sample, components, equal):
     One sd for all shrinks to nothing only where all components stand so.
     """
     _, means, sds = sort_components(*components)
+    if sample.exact and len(means) == 1:
+        return not sds[0] > 0  # one component has to stand on all values, be they only two
     if sample.exact:
         near = np.abs(sample.value[:, None] - means) < 4 * sds
         shrunk = np.array([len(np.unique(sample.value[own])) < 3 for own in near.T])

@@ -49,7 +49,8 @@ def _finite(content):
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
-def _read(run_dir, name, read):
+def read_from(run_dir, name, read):
+    """A file of the run folder through `read`; FileNotFoundError says how to make it."""
     path = Path(run_dir) / name
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: run the notebooks before this one, or `make report`")
@@ -58,14 +59,14 @@ def _read(run_dir, name, read):
 
 def load_sample(run_dir):
     """The `Sample` in sample.parquet; FileNotFoundError says how to make it."""
-    return Sample.of_frame(_read(run_dir, "sample.parquet", pd.read_parquet))
+    return Sample.of_frame(read_from(run_dir, "sample.parquet", pd.read_parquet))
 
 
 def load_posterior(run_dir):
     """The DataTree in posterior.nc; FileNotFoundError says how to make it."""
-    return _read(run_dir, "posterior.nc", read_posterior)
+    return read_from(run_dir, "posterior.nc", read_posterior)
 
 
 def load_verdict(run_dir):
     """The dict in verdict.json; FileNotFoundError says how to make it."""
-    return _read(run_dir, "verdict.json", lambda path: json.loads(path.read_text(encoding="utf-8")))
+    return read_from(run_dir, "verdict.json", lambda path: json.loads(path.read_text(encoding="utf-8")))

@@ -1,15 +1,18 @@
 """The mixture as a PyMC model, and its posterior by MCMC."""
 
-import os
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
+from multiprocessing import parent_process
 
 import numpy as np
 import pymc as pm
+import pytensor
 import pytensor.tensor as pt
 import xarray as xr
 from pymc.distributions.dist_math import log_diff_normal_cdf
 from pymc.distributions.transforms import ordered
 
+from mixture.cores import available_cores
 from mixture.density import component_log_density, mixture_log_likelihood
 from mixture.latent import assignment_step
 from mixture.sample import Sample, group_sample, sort_components
@@ -131,14 +134,15 @@ def _log_counts(count, w, mu, sigma, lower, upper):
 def draw_prior(model, draws, rng):
     """Draws of w, mu and sigma from the prior, ordered by mean as the posterior is.
 
-    PyMC's forward draws ignore the ordering transform, so it is done here.
+    PyMC's forward draws ignore the ordering transform, so it is done here. To compile them would take longer than to
+    draw them.
 
     Returns
     -------
     xarray.Dataset
         Dims chain (1), draw, component.
     """
-    drawn = pm.draw([model[name] for name in NAMES], draws=draws, random_seed=rng)
+    drawn = pm.draw([model[name] for name in NAMES], draws=draws, random_seed=rng, mode="FAST_COMPILE")
     return as_dataset([a[None] for a in sort_components(*drawn)])
 
 
@@ -205,11 +209,6 @@ def starting_points(priors, em, chains, rng, within=10.0):
     return points
 
 
-def available_cores():
-    """Processors that this process may use; MIXTURE_CORES lowers it (sweeps set 1)."""
-    return int(os.environ.get("MIXTURE_CORES", len(os.sched_getaffinity(0))))
-
-
 def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_accept=0.9, sampler="pymc",
                      latent_step="gibbs", keep_assignments=False, progressbar=True):
     """Sample the posterior, one chain for each starting point.
@@ -244,20 +243,63 @@ def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_a
         the attribute seconds, spent in sampling alone.
     """
     seeds = [int(s) for s in rng.integers(2**31, size=len(starts))]
+    progressbar = progressbar and parent_process() is None  # a fork of a kernel must not display anything
     latent = "assignment" in model.named_vars
     if latent:
         starts = [{**start, "assignment": _likeliest(sample, start)} for start in starts]
-    # nutpie knows one starting point only and jitters it itself
-    where = {"initvals": starts, "init": "adapt_diag"} if sampler == "pymc" else {"initvals": starts[0]}
+    if sampler == "nutpie":
+        return _without_clock(_sample_by_nutpie(model, starts, seeds, draws, tune, target_accept))
     with model:
         tree = pm.sample(
             draws, tune=tune, chains=len(starts), cores=min(available_cores(), len(starts)),
-            target_accept=target_accept, nuts_sampler=sampler, random_seed=seeds, **where, step=assignment_step(model, latent_step) if latent else None,
+            target_accept=target_accept, nuts_sampler="pymc", random_seed=seeds, initvals=starts, init="adapt_diag",
+            step=assignment_step(model, latent_step) if latent else None,
             var_names=[*NAMES, "assignment"] if latent and keep_assignments else list(NAMES),
             progressbar=progressbar, quiet=not progressbar, compute_convergence_checks=False)
     if latent:
         tree["posterior"] = _sorted_draws(tree)
     return _without_clock(tree)
+
+
+def _sample_by_nutpie(model, starts, seeds, draws, tune, target_accept):
+    """Each chain by itself from its own starting point; `pm.sample` has one for all, which nutpie jitters."""
+    import nutpie  # half a second that PyMC's own sampler need not spend
+
+    compiled, forward = nutpie.compile_pymc_model(model, initial_points=starts[0]), unconstrained_function(model)
+    begun = time.perf_counter()
+    running = [start_nutpie(compiled, np.concatenate(forward(**start)), seed, draws, tune, target_accept)
+               for start, seed in zip(starts, seeds, strict=True)]
+    chains = [each.wait() for each in running]
+    tree = xr.DataTree.from_dict({
+        group: xr.concat([chain[group].to_dataset() for chain in chains], "chain").assign_coords(chain=np.arange(len(chains)))
+        for group in ("posterior", "sample_stats")})
+    tree["posterior"].attrs["sampling_time"] = time.perf_counter() - begun
+    tree["posterior"] = tree["posterior"].to_dataset()[list(NAMES)]
+    return tree
+
+
+def start_nutpie(compiled, point, seed, draws, tune, target_accept):
+    """One chain of a compiled model, from a point of `unconstrained_function`; its `wait()` gives the tree.
+
+    nutpie ignores init_mean for PyMC's models, and jitters: a chain would begin, and could stay, in another mode.
+    """
+    import nutpie
+
+    return nutpie.sample(
+        replace(compiled, initial_point_func=lambda _: point), draws=draws, tune=tune, chains=1, cores=1, seed=seed,
+        target_accept=target_accept, progress_bar=False, save_warmup=False, blocking=False)
+
+
+def unconstrained_function(model):
+    """A function from the components (w, mu and sigma, as far as they are free) to the coordinates that NUTS moves in.
+
+    Called by keyword, each of shape (K,); returns a list in the order of the model's variables.
+    """
+    free = [variable for variable in model.free_RVs if variable.name in NAMES]
+    inputs = [pt.vector(variable.name) for variable in free]
+    moved = [model.rvs_to_transforms[variable].forward(x, *variable.owner.inputs)
+             if model.rvs_to_transforms[variable] is not None else x for variable, x in zip(free, inputs, strict=True)]
+    return pytensor.function(inputs, moved, mode="FAST_COMPILE")
 
 
 def _sorted_draws(tree):
@@ -282,11 +324,13 @@ def _without_clock(tree):
     tree.attrs["seconds"] = tree["posterior"].attrs.get("sampling_time", np.nan)
     for node in tree.subtree:
         node.attrs = {k: v for k, v in node.attrs.items() if k not in ("created_at", "sampling_time")}
-    theirs = {"depth": "tree_depth", "maxdepth_reached": "reached_max_treedepth"}  # nutpie's names for PyMC's
+    theirs = {"depth": "tree_depth", "maxdepth_reached": "reached_max_treedepth",  # nutpie's names for PyMC's
+              "mean_tree_accept": "acceptance_rate"}
     stats = tree["sample_stats"].to_dataset()
     tree["sample_stats"] = stats.rename({old: new for old, new in theirs.items() if old in stats})
-    clocks = [name for name in tree["sample_stats"].data_vars if "time_diff" in name or "perf_counter" in name]
-    tree["sample_stats"] = tree["sample_stats"].to_dataset().drop_vars(clocks)
+    stats = tree["sample_stats"].to_dataset()
+    clocks = {name for name in stats.data_vars if "time_diff" in name or "perf_counter" in name}
+    tree["sample_stats"] = stats[sorted(set(stats.data_vars) - clocks)]  # PyMC's order is a set's, another in each process
     return tree
 
 

@@ -155,7 +155,7 @@ def simulate_mixture(n, weights, means, sds, rng, counts="fixed"):
     component : ndarray of int, shape (n,)
         The component, 0-based, that each value was drawn from.
     """
-    size = component_counts(n, weights) if counts == "fixed" else rng.multinomial(n, weights)
+    size = component_counts(n, weights) if counts == "fixed" else rng.multinomial(n, np.divide(weights, np.sum(weights)))
     component = rng.permutation(np.repeat(np.arange(len(size)), size))
     return rng.normal(np.asarray(means, float)[component], np.asarray(sds, float)[component]), component
 
@@ -197,8 +197,15 @@ def group_sample(sample, width, rounded=False):
     Returns
     -------
     Sample
+
+    Raises
+    ------
+    InputError
+        For cells too narrow to be told apart.
     """
-    shift = 0.5 if rounded else 0.0
+    shift, finest = 0.5 if rounded else 0.0, 2.0**-50 * np.abs(sample.value).max()
+    if width < finest:
+        raise InputError(f"cell_width: given {width:g}; allowed: at least {finest:.3g}, or double precision loses the cells")
     index, count = np.unique(np.floor(sample.value / width + shift).astype(np.int64), return_counts=True)
     return Sample((index - shift) * width, (index + 1 - shift) * width, count, simulated=sample.simulated)
 

@@ -1,6 +1,9 @@
 """How many components: EM's criteria and leave-one-out prediction, for K = 1 to k_max."""
 
+from functools import partial
+
 from mixture.comparison import compare_posteriors
+from mixture.cores import at_once
 from mixture.em import compare_component_counts, fit_em_proper
 from mixture.model import add_densities, build_model, choose_priors, sample_posterior, starting_points
 from mixture.verdict import judge_chains
@@ -35,8 +38,12 @@ def choose_component_count(sample, k_max, tree, rng, starts=20, tolerance=1e-8, 
     opinion : str
         Markdown.
     """
-    trees = {k: _fit(sample, k, rng, starts, tolerance, variance, sd_prior, weight_concentration, chains, draws)
-             if k != tree["posterior"].sizes["component"] else tree for k in range(1, k_max + 1)}
+    own, streams = tree["posterior"].sizes["component"], rng.spawn(k_max)
+    others = [k for k in range(k_max, 0, -1) if k != own]  # the longest first
+    fits = at_once([partial(_fit, sample, k, streams[k - 1], starts, tolerance, variance, sd_prior, weight_concentration,
+                            chains, draws) for k in others])
+    known = [(own, tree)] if own <= k_max else []
+    trees = dict(sorted(known + list(zip(others, fits, strict=True))))
     counts = compare_component_counts(sample, k_max, rng, starts, tolerance, variance)
     trusted = {k: all(check.passed for check in judge_chains(fit)) for k, fit in trees.items()}
     counts = counts.join(compare_posteriors(trees, trusted, rng)).assign(trusted=trusted)
@@ -47,7 +54,9 @@ def _fit(sample, k, rng, starts, tolerance, variance, sd_prior, weight_concentra
     priors = choose_priors(sample, k, sd_prior=sd_prior, weight_concentration=weight_concentration)
     em = fit_em_proper(sample, k, rng, starts, tolerance, variance)
     model = build_model(sample, priors)
-    tree = sample_posterior(model, sample, starting_points(priors, em, chains, rng), rng, draws, draws, progressbar=False)
+    sampler = "nutpie" if k > 3 else "pymc"  # paths get long where components are many; then its compiling pays
+    tree = sample_posterior(model, sample, starting_points(priors, em, chains, rng), rng, draws, draws, sampler=sampler,
+                            progressbar=False)
     return add_densities(tree, model, sample)
 
 

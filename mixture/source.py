@@ -11,10 +11,11 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from parameters import InputError
+from parameters import RANGE, InputError, in_a_line, shown, told_apart, word
 
 TEXT = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 PARQUET = (".parquet", ".pq")
+MOST_NAMES = 20  # of columns, in a message
 LARGE = 200_000_000  # bytes: beyond, the values are checked as they are read, not before
 
 
@@ -68,11 +69,11 @@ class Column:
 
 
 def _first_line(error):
-    return str(error).strip().split("\n")[0][:200]
+    return in_a_line(str(error).strip().split("\n")[0], 200)
 
 
 def _files(files):
-    return repr(files[0]) if len(files) == 1 else f"{len(files)} files from {files[0]!r} on"
+    return shown(files[0]) if len(files) == 1 else f"{len(files)} files from {shown(files[0])} on"
 
 
 def _suffix(file):
@@ -96,12 +97,12 @@ def find_files(data):
         found = [str(path)] if path.is_file() else sorted(f for f in glob.glob(data, recursive=True) if Path(f).is_file())
     known = ", ".join([*TEXT, *PARQUET])
     if not found:
-        raise InputError(f"data: given {data!r}; allowed: a file, folder or glob with files ending in {known}")
+        raise InputError(f"data: given {shown(data)}; allowed: a file, folder or glob with files ending in {known}")
     formats = {_suffix(f) in PARQUET if _suffix(f) else None for f in found}
     if None in formats:
-        raise InputError(f"data: given {data!r}; allowed: files ending in {known}")
+        raise InputError(f"data: given {shown(data)}; allowed: files ending in {known}")
     if len(formats) > 1:
-        raise InputError(f"data: given {data!r}, which holds text and Parquet files; allowed: one of the two")
+        raise InputError(f"data: given {shown(data)}, which holds text and Parquet files; allowed: one of the two")
     return found
 
 
@@ -139,17 +140,17 @@ def open_column(data, column=None):
     try:
         form = "parquet" if _suffix(files[0]) in PARQUET else _text_format(files[0])
         dataset = ds.dataset(files, format=form)
-        schema = dataset.schema
-    except (pa.ArrowException, OSError) as error:
+        schema, names = dataset.schema, dataset.schema.names
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"data: {_files(files)} cannot be read: {_first_line(error)}") from None
     numeric = [f.name for f in schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type) or pa.types.is_decimal(f.type)]
-    allowed = f"allowed: one of {', '.join(numeric)}" if numeric else f"{_files(files)} has no numeric column"
+    allowed = f"allowed: one of {', '.join(map(word, numeric[:MOST_NAMES]))}{', …' if numeric[MOST_NAMES:] else ''}" if numeric else f"{_files(files)} has no numeric column"
     if column is None and len(numeric) != 1:
         raise InputError(f"column: not given; {allowed}")
-    if column is not None and schema.names.count(column) != 1:
-        raise InputError(f"column: given {column!r}; {allowed}")
+    if column is not None and names.count(column) != 1:
+        raise InputError(f"column: given {shown(column)}; {allowed}")
     if column is not None and column not in numeric:
-        raise InputError(f"column: given {column!r}, which holds {schema.field(column).type}, not numbers; {allowed}")
+        raise InputError(f"column: given {shown(column)}, which holds {schema.field(column).type}, not numbers; {allowed}")
     return Column(files, column or numeric[0], dataset)
 
 
@@ -168,10 +169,10 @@ def keep_numbers(values, name, missing):
         For missing values that are not to be dropped, and for infinities.
     """
     if np.isinf(values).any():
-        raise InputError(f"data: column {name!r} holds {np.isinf(values).sum():,} infinite values; allowed: finite numbers")
+        raise InputError(f"data: column {shown(name)} holds {np.isinf(values).sum():,} infinite values; allowed: finite numbers")
     gone = np.isnan(values)
     if gone.any() and missing != "drop":
-        raise InputError(f"missing: {gone.sum():,} of {len(values):,} values in column {name!r} are missing; allowed: none, "
+        raise InputError(f"missing: {gone.sum():,} of {len(values):,} values in column {shown(name)} are missing; allowed: none, "
                          "or missing: drop")
     return values[~gone] if gone.any() else values, int(gone.sum())
 
@@ -206,11 +207,13 @@ def read_column(data, column=None, missing="refuse", n_components=1):
 
 
 def check_enough(n, low, high, name, n_components):
-    """Refuse a sample too small for K components, or without any spread."""
+    """Refuse a sample too small for K components, without any spread, or beyond what doubles can hold apart."""
     if n < 2 * n_components:
-        raise InputError(f"data: column {name!r} holds {n} values; allowed: at least 2 x n_components = {2 * n_components}")
+        raise InputError(f"data: column {shown(name)} holds {n} values; allowed: at least 2 x n_components = {2 * n_components}")
     if low == high:
-        raise InputError(f"data: all {n:,} values in column {name!r} are {low:g}; allowed: at least two different values")
+        raise InputError(f"data: all {n:,} values in column {shown(name)} are {low:g}; allowed: at least two different values")
+    if not told_apart(low, high):
+        raise InputError(f"data: column {shown(name)} runs from {float(low)} to {float(high)}; allowed: {RANGE}")
 
 
 def check_source(parameters):

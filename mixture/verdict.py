@@ -106,6 +106,21 @@ def judge_chains(tree):
     ]
 
 
+def parameter_diagnostics(tree):
+    """R-hat and effective sample sizes, parameter by parameter.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each parameter (w, mu, sigma) and component (0-based):
+        rhat, ess_bulk, ess_tail; NaN for what never moves.
+    """
+    posterior = tree["posterior"].to_dataset()[list(NAMES)]
+    found = {"rhat": az.rhat(posterior), **{f"ess_{part}": az.ess(posterior, method=part) for part in ("bulk", "tail")}}
+    table = pd.DataFrame({name: each.to_dataframe()[list(NAMES)].T.stack() for name, each in found.items()})
+    return table.rename_axis(["parameter", "component"]).reset_index()
+
+
 def relabel(tree):
     """Give the components the same names in every draw: each is matched to the likeliest draw's.
 

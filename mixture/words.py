@@ -5,6 +5,7 @@ uncertainty's own for an estimate, none that chance alone decides for a mean ove
 """
 
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -205,3 +206,10 @@ def answer_text(n, weights, means, sds, errors, apart, trusted):
              f"differ by up to {apart:.1f} posterior standard deviations")
     doubt = "" if trusted else " But the chains are **not to be trusted**, and neither are these numbers."
     return f"The {n:,} values are described by **{components}**: {listed}. Bayes and EM {agree}.{doubt}"
+
+
+def as_code(text):
+    """A text as Markdown's inline code, with a fence that no backtick of its own can close."""
+    line = " ".join(text.split())
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    return f"{fence} {line} {fence}" if len(fence) > 1 else f"`{line}`"

@@ -45,6 +45,10 @@ class ChainError(RuntimeError):
     """The chain cannot run, or a stage of it failed; the message is one line."""
 
 
+class Busy(ChainError):
+    """Another run is at work in the folder."""
+
+
 class StageInputError(InputError):
     """A notebook found the user's input unusable."""
 
@@ -103,8 +107,16 @@ def read_chain(folder=NOTEBOOKS):
         A notebook has not exactly one parameters cell, sets a name the schema
         does not have, or reads what no earlier one writes.
     """
-    stages, written = [], set()
-    for path in sorted(Path(folder).glob("[0-9][0-9]_*.ipynb")):
+    stages = read_stages(sorted(Path(folder).glob("[0-9][0-9]_*.ipynb")))
+    if not stages:
+        raise ChainError(f"no notebook of a chain in {os.path.relpath(folder)}")
+    return stages
+
+
+def read_stages(paths, given=()):
+    """The stages in notebooks, as `read_chain`; `given` are names of files that they find in the folder."""
+    stages, written = [], set(given)
+    for path in paths:
         notebook = json.loads(path.read_text(encoding="utf-8"))
         if "chain" not in notebook["metadata"]:
             continue
@@ -117,8 +129,6 @@ def read_chain(folder=NOTEBOOKS):
             raise ChainError(f"{path.name}: reads {', '.join(sorted(missing))}, which no earlier notebook writes")
         written.update(stage.writes)
         stages.append(stage)
-    if not stages:
-        raise ChainError(f"no notebook of a chain in {os.path.relpath(folder)}")
     return stages
 
 
@@ -161,6 +171,11 @@ def project_code(stage):
         found |= files
         modules += [module for path in files for module in _imports(path.read_text(encoding="utf-8"))]
     return sorted(found)
+
+
+def code_hash(stages):
+    """The hash of the project's own code that the stages rest on: a kernel that has imported other is stale."""
+    return value_hash(sorted({(str(path), file_hash(path)) for stage in stages for path in project_code(stage)}))
 
 
 # -- hashes -----------------------------------------------------------------------------------
@@ -250,7 +265,7 @@ def write_atomically(path, text):
     os.replace(part, path)
 
 
-def _write_json(path, value):
+def write_json(path, value):
     write_atomically(path, json.dumps(value, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
 
 
@@ -291,14 +306,14 @@ def locked(folder):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(handle)
-        raise ChainError(f"another run is at work in {os.path.relpath(folder)}") from None
+        raise Busy(f"another run is at work in {os.path.relpath(folder)}") from None
     try:
         yield
     finally:
         os.close(handle)
 
 
-def _sweep_parts(folder, stages):
+def clear_parts(folder, stages):
     """Remove what a killed run was still writing: hidden or suffixed namesakes of our files."""
     own = _own_names(stages)
     for path in folder.iterdir():
@@ -327,7 +342,7 @@ class Outcome:
     up_to_date: bool
 
 
-def run(parameters, folder, notebooks=NOTEBOOKS, force=False, kernel=None, audience=None):
+def run(parameters, folder, notebooks=NOTEBOOKS, force=False, kernel=None, audience=None, page=True):
     """Bring a run folder up to date with its parameters.
 
     Parameters
@@ -343,6 +358,8 @@ def run(parameters, folder, notebooks=NOTEBOOKS, force=False, kernel=None, audie
         A kernel to run in; otherwise one is started when a stage needs it.
     audience : Silent, optional
         Told about each stage.
+    page : bool
+        Whether to write report.html too.
 
     Returns
     -------
@@ -360,19 +377,24 @@ def run(parameters, folder, notebooks=NOTEBOOKS, force=False, kernel=None, audie
     refuse_unusable(folder, stages)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
-        _sweep_parts(folder, stages)
-        return _Run(parameters, folder, stages, audience or Silent()).bring_up_to_date(force, kernel)
+        return Passage(parameters, folder, stages, audience, page).bring_up_to_date(force, kernel)
 
 
-class _Run:
-    """One passage through the chain, in a folder that is locked."""
+class Passage:
+    """One passage through a chain, in a folder that is locked; parameters as in `run`, stages as from `read_chain`."""
 
-    def __init__(self, parameters, folder, stages, audience):
-        self.folder, self.stages, self.audience = folder, stages, audience
+    def __init__(self, parameters, folder, stages, audience=None, page=True):
+        self.folder, self.stages, self.audience, self.page = folder, stages, audience or Silent(), page
         self.values = folder_parameters(parameters, folder)
         self.data = [] if parameters.data is None else data_files(parameters.data)
 
-    def bring_up_to_date(self, force, kernel):
+    def is_up_to_date(self):
+        """Whether there is nothing to do; this needs no lock."""
+        return self._is_finished(read_json(self.folder / MANIFEST))
+
+    def bring_up_to_date(self, force=False, kernel=None):
+        """Run the stages that need it; the `Outcome`."""
+        clear_parts(self.folder, self.stages)
         manifest = read_json(self.folder / MANIFEST)
         if not force and self._is_finished(manifest):
             return Outcome(manifest, up_to_date=True)
@@ -381,14 +403,17 @@ class _Run:
             self._run_stages(force, kernel)
             manifest = self._write_report()
         finally:
-            _sweep_parts(self.folder, self.stages)
+            clear_parts(self.folder, self.stages)
         return Outcome(manifest, up_to_date=False)
 
     def _is_finished(self, manifest):
         return (is_manifest(manifest) and manifest["status"] == "finished"
                 and all(is_current(stage, self._hash(stage), self.folder) for stage in self.stages)
-                and manifest["hashes"].get("page") == page_hash(self.folder, self._names(), manifest["parameters"])
                 and manifest["parameters"] == self._shown_parameters()
+                and (not self.page or self._has_page(manifest)))
+
+    def _has_page(self, manifest):
+        return (manifest["hashes"].get("page") == page_hash(self.folder, self._names(), manifest["parameters"])
                 and manifest["hashes"][REPORT] == file_hash(self.folder / REPORT))
 
     def _hash(self, stage):
@@ -438,7 +463,7 @@ class _Run:
             outputs = {name: file_hash(self.folder / name) for name in stage.writes}
             if missing := [name for name, content in outputs.items() if content is None]:
                 raise ChainError(f"it did not write {', '.join(missing)}")
-        except (NotebookError, KernelDied, ChainError) as error:
+        except (NotebookError, KernelDied, ChainError, OSError) as error:  # OSError: the disk is full
             self._keep_failure(stage, part, kernel, error)
         self._keep_notebook(stage, part, kernel, {"hash": expected, "outputs": outputs, "seconds": seconds})
         return seconds
@@ -446,15 +471,17 @@ class _Run:
     def _keep_notebook(self, stage, part, kernel, record):
         executed = _without_machine(part.read_text(encoding="utf-8"), kernel.folder)
         executed["metadata"]["chain"] = {"reads": stage.reads, "writes": stage.writes, **record}
-        _write_json(self.folder / stage.notebook, executed)
+        write_json(self.folder / stage.notebook, executed)
         part.unlink()
 
     def _keep_failure(self, stage, part, kernel, error):
-        """Keep the notebook that shows the failure, say so in the manifest, and raise."""
-        if part.exists():
+        """Keep the notebook that shows the failure, and nothing half-written; say so in the manifest, and raise."""
+        for name in stage.writes:
+            (self.folder / name).unlink(missing_ok=True)
+        if read_json(part):
             self._keep_notebook(stage, part, kernel, {})
         line = str(error).strip().splitlines()[-1]
-        _write_json(self.folder / MANIFEST, {
+        write_json(self.folder / MANIFEST, {
             **self._manifest("failed"), "trusted": False, "stage": stage.name, "error": line})
         if getattr(error, "ename", None) == "InputError":
             raise StageInputError(" ".join(error.evalue.split())) from None
@@ -468,7 +495,7 @@ class _Run:
         commit, dirty = _git_state(self.stages[0].path.parent.parent)
         return {
             "status": status, "parameters": self._shown_parameters(), "seed": self.values["seed"],
-            "versions": _versions(), "commit": commit, "dirty": dirty,
+            "versions": _versions(), "machine": machine(), "commit": commit, "dirty": dirty,
             "hashes": {
                 "stages": {name: record["hash"] for name, record in done.items()},
                 "outputs": {name: content for record in done.values() for name, content in record["outputs"].items()}},
@@ -477,7 +504,11 @@ class _Run:
     def _write_report(self):
         verdict = read_json(self.folder / VERDICT) or {}
         manifest = {**self._manifest("finished"), "trusted": verdict.get("trusted") is True}
-        return write_report(self.folder, manifest, self._names())
+        if self.page:
+            return write_report(self.folder, manifest, self._names())
+        (self.folder / REPORT).unlink(missing_ok=True)  # nothing would vouch for it any more
+        write_json(self.folder / MANIFEST, manifest)
+        return manifest
 
 
 def _without_machine(text, kernel_folder):
@@ -494,10 +525,20 @@ def _without_machine(text, kernel_folder):
     return executed
 
 
+@functools.cache
 def _versions():
     """The versions of Python and the direct dependencies."""
     names = (re.match(r"[\w.-]+", line).group() for line in importlib.metadata.requires(PROJECT))
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in names}
+
+
+def machine():
+    """What of this machine decides how numbers are rounded: system, architecture and kind of processor."""
+    described = Path("/proc/cpuinfo")
+    text = described.read_text(encoding="utf-8", errors="replace") if described.exists() else ""
+    model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return {"system": platform.system(), "architecture": platform.machine(),
+            "processor": model.group(1).strip() if model else platform.processor()}
 
 
 def _git_state(root):
@@ -531,7 +572,7 @@ def write_report(folder, manifest, names):
     write_atomically(folder / REPORT, page.render(chapters, manifest))
     hashes = {"page": page_hash(folder, names, manifest["parameters"]), REPORT: file_hash(folder / REPORT)}
     manifest = {**manifest, "hashes": {**manifest["hashes"], **hashes}}
-    _write_json(folder / MANIFEST, manifest)
+    write_json(folder / MANIFEST, manifest)
     return manifest
 
 

@@ -71,12 +71,15 @@ def describe_run(folder, top):
 
 
 def collect(top):
-    """The runs of a folder, newest first, and its sweeps by name, each a list of runs in order of their names."""
+    """The runs of a folder, newest first, and its sweeps by name, each a list of runs in order of their names.
+
+    A sweep's own report is one of the runs; its points lie a folder deeper.
+    """
     runs, sweeps = [], {}
     for path in sorted(Path(top).rglob(chain.MANIFEST)):
         described = describe_run(path.parent, Path(top))
         if described and path.parent != Path(top):
-            above = path.parent.parent
+            above = path.parent.parent.parent if path.parent.parent.name == "points" else path.parent.parent
             place = runs if above == Path(top) else sweeps.setdefault(above.relative_to(top).as_posix(), [])
             place.append(described)
     return sorted(runs, key=lambda run: run["date"], reverse=True), sweeps

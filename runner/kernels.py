@@ -5,7 +5,9 @@ in a kernel that is already up costs tenths. A `WarmKernel` is started once,
 imports what the notebooks will need while its parent imports papermill, and is
 wiped clean between notebooks. It talks over sockets in a folder of its own
 (ports would be raced for by parallel runs), and when it ends, for whatever
-reason, its whole process group ends: PyMC's chain workers live there.
+reason, its whole process group ends: PyMC's chain workers live there. Where
+the parent itself is killed and can do nothing about it, a guard does: a shell
+that waits for the parent's end.
 """
 
 import asyncio
@@ -14,11 +16,13 @@ import importlib.metadata
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from queue import Empty
 
+import psutil
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.utils import run_sync
@@ -36,6 +40,9 @@ if "matplotlib_inline.config" in sys.modules:
     inline = sys.modules["matplotlib_inline.config"].InlineBackend.instance()
     inline.figure_formats, inline.print_figure_kwargs = {{"png"}}, {{"bbox_inches": "tight"}}
 """
+
+# Waits for its input to end, which it does when the parent ends, however: then kernel and folder go too.
+GUARD = 'while read -r pid; do kernel=$pid; done; [ -z "$kernel" ] || kill -s KILL -- "-$kernel"; rm -rf -- "$0"'
 
 PRELOAD = """
 import importlib
@@ -87,7 +94,15 @@ class WarmKernel:
             kernel.run("01_simulation.ipynb", "out.ipynb", {"seed": 1}, "runs/default")
 
     On leaving, by whatever way, the kernel and every process it started are gone.
+
+    Parameters
+    ----------
+    environment : dict, optional
+        Variables that the kernel sees beside its parent's.
     """
+
+    def __init__(self, environment=None):
+        self.environment = environment or {}
 
     def __enter__(self):
         # A socket's path may have 100 characters, and a test's TMPDIR alone may have more.
@@ -97,10 +112,14 @@ class WarmKernel:
             transport="ipc", ip=str(self.folder / "k"), connection_file=str(self.folder / "k.json"),
             kernel_spec_manager=_ThisPython())
         self.client, self._is_ready = None, False
+        self.guard = subprocess.Popen(["/bin/sh", "-c", GUARD, str(self.folder)], stdin=subprocess.PIPE, cwd="/",
+                                      stderr=subprocess.DEVNULL, start_new_session=True)
         try:
             run_sync(self.manager.start_kernel)(
-                cwd=str(self.folder), env=kernel_environment(self.folder),
+                cwd=str(self.folder), env=kernel_environment(self.folder) | self.environment,
                 extra_arguments=["--HistoryManager.enabled=False"])
+            self.guard.stdin.write(b"%d\n" % self.manager.provisioner.pid)
+            self.guard.stdin.flush()
             self.client = self.manager.client()
             self.client.start_channels()
             self.client.allow_stdin = False
@@ -110,7 +129,7 @@ class WarmKernel:
         return self
 
     def __exit__(self, *_):
-        self._kill()
+        self.kill()
         loop = asyncio.get_event_loop()
         pending = asyncio.all_tasks(loop)
         for task in pending:  # an interrupted wait, which would complain at exit
@@ -122,14 +141,31 @@ class WarmKernel:
         run_sync(self.manager.cleanup_resources)()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _kill(self):
+    def kill(self):
+        """End the kernel with all that it started; leaving still has to clear up."""
         provisioner = self.manager.provisioner
-        if provisioner is None or provisioner.pid is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(provisioner.pid, signal.SIGKILL)  # it leads its own session, hence its group
-        if provisioner.process is not None:
+        begun = provisioner is not None and provisioner.pid is not None
+        if begun:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(provisioner.pid, signal.SIGKILL)  # it leads its own session, hence its group
+        # Between the two: without a guard nothing may live, and once waited for its number may become another's.
+        self.guard.kill()
+        self.guard.wait()
+        self.guard.stdin.close()
+        if begun and provisioner.process is not None:
             provisioner.process.wait()
+
+    def is_alive(self):
+        """Whether the kernel's process is there."""
+        provisioner = self.manager.provisioner
+        return provisioner is not None and provisioner.process is not None and provisioner.process.poll() is None
+
+    def memory(self):
+        """Bytes of memory that the kernel's process holds; 0 if it is not there."""
+        try:
+            return psutil.Process(self.manager.provisioner.pid).memory_info().rss if self.is_alive() else 0
+        except psutil.NoSuchProcess:
+            return 0
 
     def preload(self, modules):
         """Have the kernel import `modules` (names) without waiting for it."""

@@ -384,7 +384,7 @@ def _parameter_rows(values):
 def shown(value):
     """A parameter's value as a reader writes it."""
     if isinstance(value, list):
-        return ", ".join(map(shown, value))
+        return ", ".join(f"[{shown(each)}]" if isinstance(each, list) else shown(each) for each in value)
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 

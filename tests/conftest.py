@@ -14,7 +14,9 @@ from hypothesis import settings
 from helpers import Sample, group_sample
 from runner.shots import open_browser
 
-settings.register_profile("steady", derandomize=True, deadline=None)
+# `make test` uses the first; `make test-all` asks for the second.
+settings.register_profile("steady", derandomize=True, deadline=None, max_examples=50)
+settings.register_profile("thorough", derandomize=True, deadline=None, max_examples=400)
 settings.load_profile("steady")
 
 ROOT = Path(__file__).parent.parent
@@ -71,6 +73,20 @@ def browser(opened_browser):
     for kind in ("browser", "performance"):
         opened_browser.get_log(kind)
     return opened_browser
+
+
+@pytest.fixture
+def tracked():
+    """A maker of tracked things, all of them ended with the test: `tracked(kind, ...)` is `kind(...)`."""
+    made = []
+
+    def make(kind, *arguments, **options):
+        made.append(kind(*arguments, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.kill()
 
 
 @pytest.fixture(scope="session")

@@ -166,6 +166,15 @@ def test_nutpie_draws_the_same_posterior(exact_fit):
     assert_same_posterior(exact_fit.tree, fit(exact_fit.sample, draws=300, sampler="nutpie").tree)
 
 
+def test_each_of_nutpies_chains_starts_where_it_is_told():
+    """Free labels, far apart: a chain that starts with the components the other way round stays so."""
+    sample = simulated(60, means=(0.0, 30.0))
+    one = {"w": np.array([0.4, 0.6]), "mu": np.array([0.0, 30.0]), "sigma": np.array([1.0, 1.5])}
+    other = {name: values[::-1].copy() for name, values in one.items()}
+    tree = fit(sample, starts=[one, other, one], draws=100, ordering=False, sampler="nutpie").tree
+    assert np.sign(np.diff(tree["posterior"]["mu"].mean("draw"), axis=1)).ravel().tolist() == [1, -1, 1]
+
+
 def test_means_are_in_order_in_every_draw(exact_fit):
     assert (np.diff(posterior_draws(exact_fit.tree)[1]) > 0).all()
 

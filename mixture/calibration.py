@@ -1,0 +1,324 @@
+"""Do the fits mean what they say? Simulation-based calibration, and coverage, over many samples whose truth is known.
+
+calibrated
+    said of a posterior if the truth, drawn from the prior, is as likely to stand at any
+    rank among draws from the posterior given a sample from it (Talts et al. 2018)
+rank
+    of the truth among about a hundred draws, as a share between 0 and 1; ties and the
+    steps between ranks are filled at random, so that it is uniform if calibrated
+
+One model is compiled once and then fitted to one sample after the other.
+"""
+
+import functools
+import hashlib
+import inspect
+import os
+import time
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+import arviz as az
+import numpy as np
+import nutpie
+import pandas as pd
+import pymc as pm
+from arviz_stats.ecdf_utils import compute_ecdf, get_pointwise_confidence_band, simulate_confidence_bands
+from tqdm.auto import tqdm
+
+from mixture.cores import available_cores
+from mixture.density import mixture_log_likelihood
+from mixture.files import write_whole
+from mixture.latent import assignment_step
+from mixture.model import NAMES, Priors, build_model, start_nutpie, unconstrained_function
+from mixture.sample import Sample, group_sample, random_stream, simulate_mixture, sort_components
+
+MODELS = ("marginal", "grouped", "latent")
+TOGETHER = 25  # fits in one task
+RANKED = 100   # draws that the truth is ranked among
+ROOMS = ("model", "latent", "sample", "density")  # whose code a fit rests on
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What truths are drawn from, and how samples of them are fitted.
+
+    Attributes
+    ----------
+    n : int
+        Observations in each sample.
+    k : int
+        Components.
+    mean_sd : float
+        Standard deviation of the means' prior around 0, data units. All
+        centers are one, so that ordering the draws by mean is a relabelling.
+    sd_median : float
+        Of the sds' lognormal prior, data units.
+    concentration : float
+        Of the weights' Dirichlet prior.
+    cell_width : float
+        Of the grouped model, data units.
+    tune, draws : int
+        Of the one chain of each fit.
+    """
+
+    n: int = 50
+    k: int = 2
+    mean_sd: float = 10.0
+    sd_median: float = 1.0
+    concentration: float = 3.0
+    cell_width: float = 0.5
+    tune: int = 300
+    draws: int = 600
+
+    @property
+    def priors(self):
+        """As the model takes them."""
+        return Priors(np.zeros(self.k), np.full(self.k, self.mean_sd**-2.0), "lognormal", self.sd_median, self.concentration)
+
+    def draw(self, rng):
+        """Weights, means and sds from the prior, ordered jointly by mean; by NumPy, not by the model under test."""
+        return sort_components(
+            rng.dirichlet(np.full(self.k, self.concentration)), rng.normal(0, self.mean_sd, self.k),
+            self.sd_median * np.exp(rng.standard_normal(self.k)))
+
+    def simulate(self, truth, rng):
+        """A sample of the truth, the components' counts random as the model has them."""
+        return Sample.of_values(simulate_mixture(self.n, *truth, rng, "random")[0])
+
+
+class Refitter:
+    """One model, compiled once, to be fitted to many samples of one size.
+
+    Parameters
+    ----------
+    model : {"marginal", "grouped", "latent"}
+        The first two are sampled by nutpie; the last by PyMC's NUTS in turn
+        with the exact step for the assignments, as `sample_posterior` does.
+    recipe : Recipe
+    priors : Priors, optional
+        Other than the recipe's.
+    """
+
+    def __init__(self, model, recipe, priors=None):
+        self.kind, self.recipe = model, recipe
+        rng = np.random.default_rng(0)
+        truth = recipe.draw(rng)
+        self.model = build_model(self.seen(recipe.simulate(truth, rng)), priors or recipe.priors, latent=model == "latent")
+        self._unconstrained = unconstrained_function(self.model)
+        if model == "latent":
+            self._prepare_latent()
+        else:
+            start = dict(zip(NAMES, truth, strict=True))
+            self.compiled = nutpie.compile_pymc_model(self.model, initial_points=start)
+
+    def seen(self, sample):
+        """The sample as the model's likelihood sees it."""
+        return group_sample(sample, self.recipe.cell_width) if self.kind == "grouped" else sample
+
+    def fit(self, sample, start, rng):
+        """Draws from the posterior of a sample.
+
+        Parameters
+        ----------
+        sample : Sample
+            Of exact values; the grouped model counts them in cells.
+        start : tuple of ndarray, shape (K,)
+            Weights, means, sds.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        weights, means, sds : ndarray, shape (draws, K)
+        """
+        return self._fit_latent(sample, start, rng) if self.kind == "latent" else self._fit_by_nutpie(sample, start, rng)
+
+    def _fit_by_nutpie(self, sample, start, rng):
+        seen = self.seen(sample)
+        data = {"values": seen.value} if seen.exact else {name: getattr(seen, name) for name in ("lower", "upper", "count")}
+        point = np.concatenate(self._unconstrained(*start))
+        chain = start_nutpie(self.compiled.with_data(**data), point, int(rng.integers(2**31)), self.recipe.draws,
+                             self.recipe.tune, target_accept=0.9)
+        tree = chain.wait()
+        return tuple(tree["posterior"][name].values[0] for name in NAMES)
+
+    def _prepare_latent(self):
+        with self.model:
+            self.nuts = pm.NUTS([self.model[name] for name in NAMES], target_accept=0.9)
+        self.gibbs = assignment_step(self.model, "gibbs")
+        self.untuned = self.nuts.sampling_state
+
+    def _fit_latent(self, sample, start, rng):
+        pm.set_data({"values": sample.value}, model=self.model)
+        self.gibbs.values = sample.value
+        self.nuts.sampling_state = self.untuned
+        for step in (self.nuts, self.gibbs):
+            step.setup_chain(rng.spawn(1)[0], self.recipe.tune, self.recipe.draws)
+        names = [self.model.rvs_to_values[self.model[name]].name for name in NAMES]
+        point = dict(zip(names, self._unconstrained(*start), strict=True))
+        point["assignment"] = np.zeros(len(sample.value), int)
+        drawn = []
+        for number in range(self.recipe.tune + self.recipe.draws):
+            if number == self.recipe.tune:
+                self.nuts.stop_tuning()
+            for step in (self.gibbs, self.nuts):
+                point, _ = step.step(point)
+            if number >= self.recipe.tune:
+                drawn.append(self.gibbs.components(*(point[name] for name in self.gibbs.inputs)))
+        return sort_components(*(np.array(each) for each in zip(*drawn, strict=True)))
+
+
+# -- ranks ------------------------------------------------------------------------------------
+
+
+def statistics(sample, components):
+    """What is ranked: every free parameter and the log likelihood.
+
+    Parameters
+    ----------
+    sample : Sample
+    components : tuple of ndarray, shape (..., K)
+
+    Returns
+    -------
+    dict of str to ndarray, shape (...)
+    """
+    w, mu, sigma = components
+    k = w.shape[-1]
+    named = {f"w[{i}]": w[..., i] for i in range(k - 1)}
+    named |= {f"{name}[{i}]": values[..., i] for name, values in (("mu", mu), ("sigma", sigma)) for i in range(k)}
+    return named | {"log likelihood": mixture_log_likelihood(sample, *components) @ sample.count}
+
+
+def rank_of(truth, draws, rng):
+    """The rank of a number among draws, in (0, 1): uniform if it is one of them in distribution."""
+    below, ties = np.sum(draws < truth), np.sum(draws == truth)
+    return (below + rng.uniform(0, ties + 1)) / (len(draws) + 1)
+
+
+def rank_truth(refitter, replicate, seed):
+    """Draw a truth, simulate, fit, and rank the truth.
+
+    Returns
+    -------
+    list of dict
+        One a statistic: model, replicate, parameter, rank, ess (of the whole
+        chain), seconds.
+    """
+    rng, begun = random_stream(seed, f"{refitter.kind} {replicate}"), time.perf_counter()
+    known = random_stream(seed, f"truth {replicate}")  # the same for every model
+    truth = refitter.recipe.draw(known)
+    sample = refitter.recipe.simulate(truth, known)
+    drawn = refitter.fit(sample, truth, rng)
+    seen = refitter.seen(sample)
+    true, chain = statistics(seen, truth), statistics(seen, drawn)
+    keep = np.linspace(0, len(drawn[0]) - 1, RANKED).round().astype(int)
+    seconds = time.perf_counter() - begun
+    return [{"model": refitter.kind, "replicate": replicate, "parameter": name, "truth": float(true[name]),
+             "rank": rank_of(true[name], chain[name][keep], rng), "ess": float(az.ess(chain[name][None])),
+             "seconds": seconds} for name in true]
+
+
+def judge_ranks(table, prob=0.99):
+    """Whether the ranks are uniform: their distribution function within simultaneous bands (Säilynoja et al. 2022).
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns model, parameter, rank.
+    prob : float
+        That all of them are found uniform if all are; shared out among them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a model and parameter: fits, largest_difference (of the
+        distribution function from the uniform one), at (which rank), passed.
+    """
+    groups = table.groupby(["model", "parameter"], sort=False)["rank"]
+    rows = []
+    for (model, parameter), ranks in groups:
+        x, low, high = bands(len(ranks), 1 - (1 - prob) / len(groups))
+        ecdf = compute_ecdf(ranks.to_numpy(), x)
+        worst = np.abs(ecdf - x).argmax()
+        rows.append({"model": model, "parameter": parameter, "fits": len(ranks), "largest_difference": ecdf[worst] - x[worst],
+                     "at": x[worst], "passed": bool(((ecdf >= low) & (ecdf <= high)).all())})
+    return pd.DataFrame(rows)
+
+
+@functools.cache
+def bands(n, prob):
+    """Where the distribution function of n uniform ranks lies, all along, with a probability: points, lower and upper ends."""
+    x = np.arange(1, n) / n
+    pointwise = simulate_confidence_bands(n, 1, x, prob, 20_000, np.random.default_rng(214))
+    return x, *get_pointwise_confidence_band(pointwise, n, x)
+
+
+# -- many of them -----------------------------------------------------------------------------
+
+_refitter = functools.cache(Refitter)  # a worker compiles each model once
+
+
+def _rank_some(model, recipe, replicates, seed, path):
+    rows = [row for replicate in replicates for row in rank_truth(_refitter(model, recipe), replicate, seed)]
+    write_whole(path, pd.DataFrame(rows).to_parquet)
+
+
+def calibrate(folder, recipe=Recipe(), fits=500, seed=20160508, models=MODELS):
+    """Ranks of many truths under each model, on all cores of this machine.
+
+    What is done is kept in the folder, by recipe, seed and code, so that a
+    stopped calibration goes on where it was.
+
+    Parameters
+    ----------
+    folder : path-like
+    recipe : Recipe
+    fits : int
+        Truths drawn.
+    seed : int
+    models : sequence of str
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows of `rank_truth`; also in ranks.parquet.
+    """
+    folder = Path(folder)
+    tasks = []
+    for model in models:
+        for first in range(0, fits, TOGETHER):
+            replicates = range(first, min(first + TOGETHER, fits))
+            name = key(model, astuple(recipe), list(replicates), seed)
+            tasks.append((folder / "parts" / f"{name}.parquet", _rank_some, (model, recipe, replicates, seed)))
+    run_tasks(tasks)
+    table = pd.concat([pd.read_parquet(path) for path, *_ in tasks], ignore_index=True)
+    write_whole(folder / "ranks.parquet", table.to_parquet)
+    return table
+
+
+def key(*parts):
+    """A name for what comes of these parts and this code."""
+    own = [inspect.getsource(each) for each in (Recipe, Refitter, rank_truth, statistics, rank_of)]
+    rooms = [Path(__file__).with_name(f"{room}.py").read_text(encoding="utf-8") for room in ROOMS]
+    return hashlib.sha256(repr((parts, own, rooms)).encode()).hexdigest()[:16]
+
+
+def run_tasks(tasks):
+    """Have Dask's workers write each file that is not there.
+
+    Parameters
+    ----------
+    tasks : list of (Path, callable, tuple)
+        The callable is given the tuple's values and the path.
+    """
+    missing = [task for task in tasks if not task[0].exists()]
+    if not missing:
+        return
+    from distributed import Client, LocalCluster, as_completed
+
+    with LocalCluster(n_workers=min(available_cores(), len(missing)), threads_per_worker=1, host="127.0.0.1",
+                      dashboard_address=None, memory_limit=0) as cluster, Client(cluster) as client:
+        futures = [client.submit(work, *values, os.path.abspath(path), pure=False) for path, work, values in missing]
+        for future in tqdm(as_completed(futures), total=len(futures), desc="fitting", unit=f"{TOGETHER} fits"):
+            future.result()

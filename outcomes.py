@@ -1,0 +1,229 @@
+"""What a finished sweep says: the outcome of every point, what was recovered, and what it took.
+
+Apart from mixture/, whose every change runs the points anew: how a sweep is
+accounted for changes nothing in them.
+"""
+
+import json
+from numbers import Real
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from scipy import stats
+
+from mixture import pictures
+from mixture.files import read_from
+from mixture.words import NAMES as QUANTITIES
+
+OUTCOMES = {"trusted": "✓", "untrusted": "✗", "failed": "!", "not run": "–"}  # from good to bad
+_COLOURS = ["#0173b2", "#de8f05", "#a03030", "#949494"]  # apart in lightness too
+MOST_ROWS = 40  # of an outcome map
+
+
+def load_results(run_dir):
+    """The table of a finished sweep, and what it swept.
+
+    Returns
+    -------
+    results : pandas.DataFrame
+        results.parquet with a column outcome: trusted, untrusted, failed or not run.
+    swept : list of str
+        The swept parameters that take more than one value.
+    """
+    results = read_from(run_dir, "results.parquet", pd.read_parquet)
+    results["outcome"] = results["verdict"].fillna(results["status"])
+    told = read_from(run_dir, "sweep.json", lambda path: json.loads(path.read_text(encoding="utf-8")))
+    return results, [name for name in told["swept"] if results[name].map(_said).nunique() > 1]
+
+
+def _said(value):
+    """A parameter's value as text; lists within brackets."""
+    if isinstance(value, (list, np.ndarray)):
+        return f"[{', '.join(map(_said, value))}]"
+    if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
+        return f"{value:,.0f}" if value == round(value) else f"{value:g}"
+    return str(value)
+
+
+def points_of(results):
+    """One row a point."""
+    return results.drop_duplicates("point")
+
+
+def map_outcomes(results, swept):
+    """The outcome of every point, laid out over what was swept.
+
+    Parameters
+    ----------
+    results, swept :
+        From `load_results`.
+
+    Returns
+    -------
+    worst : pandas.DataFrame of int
+        Index into `OUTCOMES` of the worst outcome in each cell, -1 where there
+        is no point: columns are the values of the swept parameter that takes
+        most of them, rows the combinations of the others.
+    shares : pandas.DataFrame of str
+        What to write into the cells: the outcome's sign, or how many of the
+        cell's points are trusted.
+    """
+    points = points_of(results)
+    across = max(swept, key=lambda name: points[name].map(_said).nunique(), default=None)
+    others = [name for name in swept if name != across]
+    order = list(OUTCOMES)
+    said = points[others].map(_said)
+    laid = pd.DataFrame({
+        "column": points[across].map(_said) if across else "all",
+        "row": [", ".join(f"{name} {value}" for name, value in row.items()) for row in said.to_dict("records")],
+        "worst": points["outcome"].map(order.index), "trusted": points["outcome"] == "trusted"})
+    columns, rows = (list(dict.fromkeys(laid[name])) for name in ("column", "row"))
+    if across and pd.api.types.is_numeric_dtype(points[across]):
+        columns = [_said(value) for value in sorted(points[across].unique())]
+    cells = laid.groupby(["row", "column"], sort=False)
+    worst = cells["worst"].max().unstack().reindex(index=rows, columns=columns).fillna(-1).astype(int)
+    signs = cells.apply(lambda cell: list(OUTCOMES.values())[cell["worst"].iloc[0]] if len(cell) == 1
+                        else f"{cell['trusted'].sum()}/{len(cell)}", include_groups=False)
+    worst.columns.name, worst.index.name = across, None
+    return worst, signs.unstack().reindex(index=rows, columns=columns).fillna("")
+
+
+def draw_outcomes(worst, shares):
+    """The figure of `map_outcomes`: colour and sign of every cell."""
+    worst, shares = worst.iloc[:MOST_ROWS], shares.iloc[:MOST_ROWS]
+    figure, ax = plt.subplots(figsize=(min(11, 4 + 0.6 * worst.shape[1]), 1.6 + 0.32 * len(worst)))
+    colours = ListedColormap(["none", *_COLOURS])
+    ax.pcolormesh(worst.values, cmap=colours, norm=BoundaryNorm(np.arange(-1.5, 4), 5), edgecolors="white", linewidth=1)
+    for (row, column), sign in np.ndenumerate(shares.values):
+        ax.text(column + 0.5, row + 0.5, sign, ha="center", va="center", color="white", fontsize=10)
+    ax.set_xticks(np.arange(worst.shape[1]) + 0.5, worst.columns, rotation=45 if worst.shape[1] > 6 else 0,
+                  ha="right" if worst.shape[1] > 6 else "center")
+    ax.set_yticks(np.arange(len(worst)) + 0.5, worst.index, fontsize=9)
+    ax.invert_yaxis()
+    ax.set(xlabel=worst.columns.name or "", title="What came of each point")
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in _COLOURS]
+    found = [i for i in range(4) if (worst.values == i).any()]
+    ax.legend([handles[i] for i in found], [f"{list(OUTCOMES.values())[i]} {list(OUTCOMES)[i]}" for i in found],
+              frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1))
+    return figure
+
+
+def recovery_table(results):
+    """How well the truth was recovered, parameter by parameter, where it is known.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each parameter and component, and for all finished points
+        and the trusted ones: points; bias and rmse of the posterior mean (data
+        units); rmse of EM; coverage, the share of intervals that hold the
+        truth, with its 95% interval (Wilson). Empty where no truth is known.
+    """
+    rows = []
+    finished = results[results["status"] == "finished"]
+    for name in (name for name in QUANTITIES if f"{name}_truth" in results):
+        for component, each in finished.dropna(subset=[f"{name}_truth"]).groupby("component"):
+            for kind, some in (("finished", each), ("trusted", each[each["outcome"] == "trusted"])):
+                if len(some):
+                    rows.append({"parameter": name, "component": int(component), "of": kind, **_recovery(some, name)})
+    return pd.DataFrame(rows)
+
+
+def _recovery(some, name):
+    truth = some[f"{name}_truth"]
+    off, em_off = some[f"{name}_posterior_mean"] - truth, some[f"{name}_em"] - truth
+    held = (truth >= some[f"{name}_interval_low"]) & (truth <= some[f"{name}_interval_high"])
+    bounds = stats.binomtest(int(held.sum()), len(held)).proportion_ci(method="wilson")
+    rmse, em_rmse = (np.sqrt((each**2).mean()) for each in (off, em_off))
+    return {"points": len(some), "bias": off.mean(), "rmse": rmse, "em_rmse": em_rmse,
+            "coverage": held.mean(), "coverage_low": bounds.low, "coverage_high": bounds.high}
+
+
+def draw_coverage(table, interval):
+    """Coverage by parameter with its interval, beside the nominal `interval`.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `recovery_table`.
+    """
+    figure, ax = plt.subplots(figsize=(8, 1.2 + 0.4 * len(table[table["of"] == "finished"])))
+    for offset, (kind, marker) in zip((-0.12, 0.12), (("finished", "o"), ("trusted", "D"))):
+        some = table[table["of"] == kind]
+        place = np.arange(len(some)) + offset
+        low, high = some["coverage"] - some["coverage_low"], some["coverage_high"] - some["coverage"]
+        ax.errorbar(some["coverage"], place, xerr=[low.clip(0), high.clip(0)], fmt=marker, linewidth=1.2,
+                    label=f"{kind} points", color=pictures.CHAIN[0 if kind == "finished" else 2])
+    ax.axvline(interval, color=pictures.TRUTH, linestyle=":", label=f"nominal, {interval:.0%}")
+    first = table[table["of"] == "finished"]
+    names = [f"{QUANTITIES[p]} of component {c}" for p, c in zip(first["parameter"], first["component"])]
+    ax.set_yticks(np.arange(len(first)), names)
+    ax.invert_yaxis()
+    ax.set(xlabel="share of intervals that hold the truth", title="Do the intervals hold what they promise?")
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1))
+    return figure
+
+
+def stage_seconds(results):
+    """Seconds of each stage over the finished points: median, largest and share of the total.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a stage, in order.
+    """
+    points = points_of(results[results["status"] == "finished"])
+    columns = {name.removeprefix("seconds_"): points[name] for name in points if name.startswith("seconds_")
+               and name[len("seconds_"):len("seconds_") + 2].isdigit()}
+    total = sum(values.sum() for values in columns.values())
+    rows = {name: {"median": values.median(), "largest": values.max(), "share": values.sum() / total}
+            for name, values in columns.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("notebook")
+
+
+def list_points(results, swept, outcome, notebook, most=50):
+    """The points of one outcome as a Markdown table with links to the notebooks that show why.
+
+    Parameters
+    ----------
+    results, swept :
+        From `load_results`.
+    outcome : str
+        One of `OUTCOMES`.
+    notebook : str
+        The stage to link to where the point does not name the one that failed.
+    most : int
+        Rows; those left out are counted.
+    """
+    points = points_of(results[results["outcome"] == outcome])
+    shown = [*swept, *(["seed"] if points["seed"].nunique() > 1 and "seed" not in swept else [])]
+    lines = [f"| {' | '.join([*shown, 'why', 'notebook'])} |", f"|{' --- |' * (len(shown) + 2)}"]
+    for _, point in points.head(most).iterrows():
+        stage = point.get("stage") if isinstance(point.get("stage"), str) else notebook
+        why = str(point["error"] if outcome == "failed" else point.get("failed_checks", ""))
+        why = " ".join(why.replace("|", "/").split())
+        link = f"[{stage}](points/{point['point']}/{stage}.ipynb)" if stage else f"points/{point['point']}"
+        lines.append(f"| {' | '.join([*(_said(point[name]) for name in shown), why, link])} |")
+    left = f"\n\nand {len(points) - most} more in results.parquet" if len(points) > most else ""
+    return "\n".join(lines) + left
+
+
+def sweep_checks(results):
+    """The sweep's own verdict: the shares of its points that failed, were not run or cannot be trusted.
+
+    Returns
+    -------
+    list of dict
+        name, value, limit, passed, advice, as in a run's verdict.json.
+    """
+    counts = points_of(results)["outcome"].value_counts()
+    advice = {"failed": "read the notebooks that show why, below",
+              "untrusted": "raise draws there, or take the points as lost",
+              "not run": "run the sweep again: it continues"}
+    return [{"name": f"points {outcome}", "value": int(counts.get(outcome, 0)), "limit": 0,
+             "passed": not counts.get(outcome, 0), "advice": advice[outcome] if counts.get(outcome, 0) else ""}
+            for outcome in ("failed", "untrusted", "not run")]

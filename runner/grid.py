@@ -1,0 +1,137 @@
+"""From a sweep file to its points, each of them checked before anything runs.
+
+point
+    one set of parameters, and the run folder that is named after them: the same
+    parameters have the same folder, however wide the sweep around them is
+swept
+    said of a parameter that the sweep's points or grid set
+"""
+
+import functools
+import itertools
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from parameters import InputError, Integer, Parameters, check, read_yaml
+from runner import chain
+
+Values = Annotated[list[Any], Field(min_length=1)]
+
+
+class SweepFile(BaseModel):
+    """What a sweep file may say; all of it may be left out.
+
+    Attributes
+    ----------
+    title : str
+    params : str, optional
+        A params file to start from; relative to the working folder, as `data` is.
+    fixed : dict
+        Values that win over the params file's, in all points.
+    points : list of dict
+        Sets of values that belong together.
+    grid : dict of str to list
+        Values to try each with each, and with each of `points`.
+    replicates : int
+        How often to run each of these, with seeds of their own.
+    study : str, optional
+        A notebook of notebooks/ that reads the results and joins the report.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str = Field("A sweep", min_length=1, max_length=200)
+    params: str | None = None
+    fixed: dict[str, Any] = {}
+    points: list[dict[str, Any]] = Field([{}], min_length=1)
+    grid: dict[str, Values] = {}
+    replicates: Integer = Field(1, ge=1)
+    study: str | None = Field(None, pattern=r"^\w+$")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point: its parameters, the number of its replicate, and the name of its folder."""
+
+    parameters: Parameters
+    replicate: int
+
+    @property
+    def name(self):
+        """A hash of all parameters but the title, which is the page's alone."""
+        return chain.value_hash(self.parameters.model_dump(exclude={"title"}))[:12]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A checked sweep: what its file says, the names of the swept parameters, and the points."""
+
+    file: SweepFile
+    swept: tuple
+    points: tuple
+
+
+def replicate_seeds(root, count):
+    """`count` independent seeds from one; more of them leave the first as they are."""
+    children = np.random.SeedSequence(root).spawn(count)
+    return [int(child.generate_state(1, np.uint64)[0] >> 1) for child in children]  # below 2^63
+
+
+def read_sweep(path):
+    """The sweep in a file, with every point checked, and its data files read if there are any.
+
+    Raises
+    ------
+    InputError
+        One line for each thing wrong.
+    """
+    file = check(read_yaml(path), SweepFile)
+    _refuse_twice(file)
+    given = {**(read_yaml(file.params) if file.params else {}), **file.fixed, "title": file.title}
+    cells = [dict(zip(file.grid, values)) for values in itertools.product(*file.grid.values())]
+    some = [_check_point(given, point | cell) for point in file.points for cell in cells]
+    points = (Point(each.model_copy(update={"seed": seed}), number)
+              for each in some for number, seed in enumerate(_seeds(each.seed, file.replicates)))
+    unique = {point.name: point for point in points}
+    swept = dict.fromkeys([*(name for point in file.points for name in point), *file.grid])
+    return Sweep(file, tuple(swept), tuple(unique.values()))
+
+
+def _seeds(root, replicates):
+    """One replicate has the root seed itself, and is what `run` would give."""
+    return [root] if replicates == 1 else replicate_seeds(root, replicates)
+
+
+def _refuse_twice(file):
+    """No name in two places of a sweep file, so that nobody has to know which one wins."""
+    pointed = {name for point in file.points for name in point}
+    places = {"fixed": set(file.fixed), "points": pointed, "grid": set(file.grid)}
+    for (one, names), (other, others) in itertools.combinations(places.items(), 2):
+        for name in sorted(names & others):
+            raise InputError(f"{name}: given in {one} and in {other}; allowed: one of them")
+    if "title" in set().union(*places.values()):
+        raise InputError("title: given for points; allowed: at the top of the sweep file")
+
+
+def _check_point(given, values):
+    """The parameters of one point; an `InputError` says which point it is about."""
+    try:
+        parameters = check(given | values)
+        if parameters.data is not None:
+            _check_source(parameters.data, parameters.column, parameters.missing, parameters.n_components)
+    except InputError as error:
+        where = ", ".join(f"{name} {value}" for name, value in values.items())
+        lines = (f"{line} (at {where})" if where else line for line in str(error).splitlines())
+        raise InputError("\n".join(lines)) from None
+    return parameters
+
+
+@functools.cache
+def _check_source(data, column, missing, n_components):
+    """Once for the many points that read the same."""
+    from mixture.source import check_source  # only a file of the user's needs pyarrow here
+
+    check_source(Parameters(data=data, column=column, missing=missing, n_components=n_components))

@@ -1,0 +1,174 @@
+"""Run a stored report again, in a fresh folder, and say what differs.
+
+On the same machine with the same versions nothing may differ, not by a bit, whatever
+the number of cores. Elsewhere other processors and libraries round otherwise, so
+chains part, and the two posteriors must agree within their Monte Carlo error.
+"""
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from parameters import InputError, check
+from runner import chain
+
+POSTERIOR = "posterior.nc"
+TIMED = {"cost.json"}  # what a run cost is another each time
+MOST_ERRORS = 4.0  # Monte Carlo standard errors that two posteriors of the same model may be apart
+SHOWN = ("image/", "text/html", "application/vnd.")  # figures, tables and what figures play with
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of running a report again.
+
+    Attributes
+    ----------
+    elsewhere : list of str
+        What is not as it was when the report was written: machine, versions, code.
+    changed : list of str
+        Files of the stored report that are not as its manifest says.
+    differing : list of str
+        Files, figures and tables that the fresh run has otherwise.
+    distance : float or None
+        Between the posteriors' means, Monte Carlo standard errors; None where no bit differs, or there is none.
+    """
+
+    elsewhere: list
+    changed: list
+    differing: list
+    distance: float | None
+
+    @property
+    def reproduced(self):
+        """Whether it is as it should be: the same here, within Monte Carlo error elsewhere."""
+        if self.changed:
+            return False
+        return not self.differing or bool(self.elsewhere) and self.distance is not None and self.distance < MOST_ERRORS
+
+    def lines(self):
+        """It in words."""
+        found = [f"the stored {name} is not as its manifest says: it was changed after the run" for name in self.changed]
+        found += [f"not as then: {what}" for what in self.elsewhere]
+        found += [f"differs: {what}" for what in self.differing]
+        if self.distance is not None:
+            found.append(f"the posteriors' means are at most {self.distance:.2f} Monte Carlo standard errors apart "
+                         f"(limit {MOST_ERRORS:g})")
+        if not self.reproduced:
+            return ["NOT reproduced", *(f"  {line}" for line in found)]
+        how = "within Monte Carlo error" if self.differing else "the same, bit by bit"
+        return [f"reproduced: {how}", *(f"  {line}" for line in found)]
+
+
+def stored_parameters(folder, manifest):
+    """The parameters of a finished run, its data found from here."""
+    values = dict(manifest["parameters"])
+    if values.get("data") is not None:
+        values["data"] = os.path.relpath(os.path.join(folder, values["data"]))
+    return check(values)
+
+
+def reproduce(folder, notebooks=chain.NOTEBOOKS, audience=None):
+    """Run a finished report again beside its folder and compare; the fresh folder stays only where they differ.
+
+    Returns
+    -------
+    Comparison
+    fresh : Path or None
+        The fresh run folder, if it was kept.
+
+    Raises
+    ------
+    InputError
+        The folder holds no finished run, or its data are gone.
+    ChainError
+        The fresh run failed.
+    """
+    folder = Path(folder)
+    manifest = chain.read_json(folder / chain.MANIFEST)
+    if not chain.is_manifest(manifest) or manifest["status"] != "finished":
+        raise InputError(f"{os.path.relpath(folder)}: allowed: the folder of a finished run")
+    values = stored_parameters(folder, manifest)
+    # Beside the first, so that the way to the data is the same.
+    fresh = Path(tempfile.mkdtemp(prefix=f"{folder.resolve().name}-again-", dir=folder.resolve().parent))
+    keep = True
+    try:
+        again = chain.run(values, fresh, notebooks, audience=audience).manifest
+        comparison = compare(folder, manifest, fresh, again)
+        keep = not comparison.reproduced
+    finally:
+        if not keep or not any(fresh.iterdir()):
+            shutil.rmtree(fresh)
+    return comparison, fresh if keep else None
+
+
+def compare(folder, manifest, fresh, again):
+    """A stored run (folder and manifest) against a fresh one."""
+    stored, new = manifest["hashes"]["outputs"], again["hashes"]["outputs"]
+    changed = [name for name, content in stored.items() if chain.file_hash(folder / name) != content]
+    differing = [name for name in sorted((stored.keys() | new.keys()) - TIMED) if stored.get(name) != new.get(name)]
+    for name in again["hashes"]["stages"]:
+        differing += _shown_otherwise(folder, fresh, f"{name}.ipynb")
+    both = all((each / POSTERIOR).exists() for each in (folder, fresh))
+    reads = {name: (chain.read_json(fresh / f"{name}.ipynb") or {})["metadata"]["chain"]["reads"]
+             for name in again["hashes"]["stages"]}
+    return Comparison(
+        _elsewhere(manifest, again, reads), changed, differing, _distance(folder, fresh) if differing and both else None
+    )
+
+
+def _elsewhere(manifest, again, reads):
+    """In words, what of machine, versions and code is not as it was; `reads` are the files that each stage reads.
+
+    A stage that was given other files by an earlier one is none of these: that would be what there is to explain.
+    """
+    told = []
+    if manifest.get("machine") != again["machine"]:
+        told.append(f"the machine ({_machine(manifest.get('machine'))}; here {_machine(again['machine'])})")
+    then, now = manifest["versions"], again["versions"]
+    told += [f"{name} {then.get(name, 'none')}, here {now.get(name, 'none')}"
+             for name in sorted(then.keys() | now.keys()) if then.get(name) != now.get(name)]
+    before, after = manifest["hashes"], again["hashes"]
+    for name, content in after["stages"].items():
+        same_input = all(before["outputs"].get(file) == after["outputs"].get(file) for file in reads.get(name, ()))
+        if same_input and before["stages"].get(name) != content:
+            told.append(f"{name}: its notebook, code or data")
+    return told
+
+
+def _machine(described):
+    return ", ".join(described.values()) if described else "not told"
+
+
+def _shown_otherwise(folder, fresh, name):
+    """The figures and tables of a notebook that are not the same in both folders."""
+    outputs = [_shown(chain.read_json(each / name) or {"cells": []}) for each in (folder, fresh)]
+    return [
+        f"{name}, output of cell {number + 1}"
+        for number in sorted(outputs[0].keys() | outputs[1].keys())
+        if outputs[0].get(number) != outputs[1].get(number)
+    ]
+
+
+def _shown(notebook):
+    """Figures and tables by the number of their cell; other text may tell of time."""
+    shown = {}
+    for number, cell in enumerate(notebook["cells"]):
+        held = [{kind: content for kind, content in output.get("data", {}).items() if kind.startswith(SHOWN)}
+                for output in cell.get("outputs", [])]
+        if "progress" not in chain.tags(cell) and any(held):
+            shown[number] = held
+    return shown
+
+
+def _distance(folder, fresh):
+    """Monte Carlo standard errors between two posteriors' means; infinite where they are not of the same shape."""
+    from mixture.comparison import monte_carlo_distance
+    from mixture.model import read_posterior
+
+    try:
+        return monte_carlo_distance(read_posterior(folder / POSTERIOR), read_posterior(fresh / POSTERIOR))
+    except (ValueError, KeyError, OSError):
+        return float("inf")

@@ -1,0 +1,49 @@
+"""Calls at once give what they give one after the other, and what goes wrong in one is told."""
+
+import os
+import signal
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+
+import psutil
+import pytest
+
+from mixture.cores import at_once, available_cores
+
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+
+def share_and_process(number):
+    return number, available_cores(), os.getpid()
+
+
+@pytest.mark.parametrize("cores, calls, share", [(1, 3, 1), (2, 1, 2), (2, 2, 1), (2, 3, 1), (5, 2, 2)])
+def test_each_call_gets_its_share_of_the_processors(monkeypatch, cores, calls, share):
+    monkeypatch.setenv("MIXTURE_CORES", str(cores))
+    numbers, shares, processes = zip(*at_once([partial(share_and_process, i) for i in range(calls)]), strict=True)
+    assert numbers == tuple(range(calls)) and set(shares) == {share}
+    assert (os.getpid() in processes) == (min(cores, calls) == 1)
+    assert available_cores() == cores
+
+
+def refuse():
+    raise ValueError("no such mixture")
+
+
+@pytest.mark.parametrize("calls", [[refuse, int], [int, refuse]])
+def test_what_a_call_raises_is_raised_and_no_process_stays(monkeypatch, calls):
+    monkeypatch.setenv("MIXTURE_CORES", "2")
+    before = set(psutil.Process().children())
+    with pytest.raises(ValueError, match="no such mixture"):
+        at_once(calls)
+    assert set(psutil.Process().children()) <= before
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_call_is_told(monkeypatch):
+    monkeypatch.setenv("MIXTURE_CORES", "2")
+    with pytest.raises(BrokenProcessPool):
+        at_once([int, die])
