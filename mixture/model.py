@@ -17,6 +17,10 @@ from mixture.density import component_log_density, mixture_log_likelihood
 from mixture.latent import assignment_step
 from mixture.sample import Sample, group_sample, sort_components
 
+# Fast mathematics round as the compiler likes: code just compiled and code from the cache would part in the last bit,
+# and the chains soon after. Here it is no faster.
+pytensor.config.numba__fastmath = False
+
 NAMES = ("w", "mu", "sigma")
 MOST_ROWS = 20_000  # of a log likelihood, kept for each draw
 
@@ -327,8 +331,7 @@ def _without_clock(tree):
     theirs = {"depth": "tree_depth", "maxdepth_reached": "reached_max_treedepth",  # nutpie's names for PyMC's
               "mean_tree_accept": "acceptance_rate"}
     stats = tree["sample_stats"].to_dataset()
-    tree["sample_stats"] = stats.rename({old: new for old, new in theirs.items() if old in stats})
-    stats = tree["sample_stats"].to_dataset()
+    stats = stats.rename({old: new for old, new in theirs.items() if old in stats})
     clocks = {name for name in stats.data_vars if "time_diff" in name or "perf_counter" in name}
     tree["sample_stats"] = stats[sorted(set(stats.data_vars) - clocks)]  # PyMC's order is a set's, another in each process
     return tree
