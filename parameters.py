@@ -10,6 +10,7 @@ import difflib
 import glob
 import os
 import reprlib
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,18 +24,24 @@ class InputError(ValueError):
 
 MOST_LINES = 10
 
-_short = reprlib.Repr()
-_short.maxstring = _short.maxother = 100
-_short.maxlong = 40
-_short.maxlist = _short.maxdict = 8
+
+class _Short(reprlib.Repr):
+    """Bounded, and with a word for numbers that Python does not print."""
+
+    def repr_int(self, number, level):
+        try:
+            return super().repr_int(number, level)
+        except ValueError:
+            return f"a number of about {number.bit_length() * 3 // 10:,} digits"
+
+
+_short = _Short(maxlevel=3, maxstring=100, maxother=100, maxlong=40, maxlist=8, maxdict=8)
 
 
 def shown(value):
-    """A value as a message shows it: its repr, bounded in length and depth, whatever it is."""
-    try:
-        return _short.repr(value)
-    except ValueError:  # an integer of more digits than Python prints
-        return f"a number of about {value.bit_length() * 3 // 10:,} digits"
+    """A value as a message shows it: its repr, bounded, whatever it is."""
+    text = _short.repr(value)
+    return text if len(text) <= 400 else f"{text[:400]}..."
 
 
 def in_a_line(text, most=300):
@@ -45,7 +52,7 @@ def in_a_line(text, most=300):
 def word(name):
     """A name as a message shows it: as it is, if that is short and one line."""
     text = str(name)
-    return text if text.isprintable() and len(text) <= 100 else shown(text)
+    return text if text.isprintable() and 0 < len(text) <= 100 else shown(text)
 
 
 def told_apart(low, high):
@@ -180,12 +187,14 @@ def _as_line(error, names):
     """One pydantic error as `name: given ...; allowed: ...`; `names` are those that the schema has."""
     if not error["loc"]:
         return error["msg"].removeprefix("Value error, ")
-    name, *index = error["loc"]
+    name, *inner = error["loc"]
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(name), names, n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; allowed: {', '.join(names)}"
         return f"{word(name)}: no such parameter{hint}"
-    place = name + "".join(f"[{i}]" for i in index if isinstance(i, int))
+    if inner[-1:] == ["[key]"]:  # what is wrong is a name, and that is shown as given
+        inner = []
+    place = name + "".join(f"[{step}]" if isinstance(step, int) else f" {word(step)}" for step in inner)
     allowed = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("should be ")
     return f"{place}: given {shown(error['input'])}; allowed: {allowed}"
 
@@ -201,13 +210,24 @@ def check(values: dict[str, Any], schema=Parameters):
         raise InputError("\n".join(lines)) from None
 
 
+class _Loader(yaml.SafeLoader):
+    """Plain values only, and no name twice in a mapping: PyYAML would take the last and say nothing."""
+
+    def compose_mapping_node(self, anchor):
+        node = super().compose_mapping_node(anchor)
+        names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        if twice := [name for name, count in names.items() if count > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"{word(twice[0])} is given twice", node.start_mark)
+        return node
+
+
 def parse_yaml(text):
     """The value that a YAML text stands for, plain values only; `yaml.YAMLError` for anything else.
 
     PyYAML lets through what Python says of a date, a number or a nesting that cannot be.
     """
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Loader)
     except (ValueError, AttributeError, RecursionError, OverflowError) as error:
         raise yaml.YAMLError(f"{type(error).__name__}: {error}") from None
 
@@ -218,7 +238,7 @@ def read_yaml(path) -> dict[str, Any]:
         values = parse_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{word(path)}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: bytes that are no UTF-8, a path that cannot be one
         raise InputError(f"{word(path)}: cannot be read ({error.__class__.__name__})") from None
     except yaml.YAMLError as error:
         raise InputError(f"{word(path)}: not valid YAML ({in_a_line(error)})") from None
@@ -244,4 +264,4 @@ def load(path=None, overrides: dict[str, Any] | None = None) -> Parameters:
     InputError
         One line for each thing wrong.
     """
-    return check({**(read_yaml(path) if path else {}), **(overrides or {})})
+    return check({**({} if path is None else read_yaml(path)), **(overrides or {})})

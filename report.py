@@ -276,4 +276,6 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
+    for channel in (sys.stdout, sys.stderr):  # what a terminal cannot show must not end what took an hour
+        channel.reconfigure(errors="backslashreplace")
     sys.exit(main())

@@ -31,7 +31,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from parameters import NAMES, InputError
+from parameters import NAMES, InputError, word
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -271,14 +271,41 @@ def write_json(path, value):
 
 def refuse_unusable(folder, stages):
     """Raise `InputError` if `folder` is no place for a run; touch nothing."""
-    folder, shown = Path(folder), os.path.relpath(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"out: given {shown}, a file; allowed: a run folder, or one to be made")
-    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    refuse_unwritable(folder, "a run folder")
+    if os.path.isdir(folder) and not _is_run_folder(folder, stages):
+        raise InputError(f"out: given {_shown(folder)}, which holds other files; "
+                         "allowed: a run folder, an empty one or a new one")
+
+
+def refuse_unwritable(folder, kind):
+    """Raise `InputError` if `folder` cannot be written, or made; `kind` is what it is to be."""
+    shown = _shown(folder)
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:  # no notebook, no page and no table can name it
+        raise InputError(f"out: given {shown}; allowed: a name in UTF-8") from None
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise InputError(f"out: given {shown}, a file; allowed: {kind}, or one to be made")
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.exists(path))
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         raise InputError(f"out: given {shown}; allowed: a place where a folder can be made and written")
-    if folder.is_dir() and not _is_run_folder(folder, stages):
-        raise InputError(f"out: given {shown}, which holds other files; allowed: a run folder, an empty one or a new one")
+
+
+def make_folder(folder):
+    """Make a folder and those above it: all of them, or an `InputError` and none."""
+    missing = [path for path in (folder, *folder.parents) if not os.path.exists(path)]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # a name too long, a file system that takes no folders
+        for path in missing:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+        shown = _shown(folder)
+        raise InputError(f"out: given {shown}; allowed: a folder that can be made ({error.strerror})") from None
+
+
+def _shown(folder):
+    return word(os.path.relpath(folder))
 
 
 def _is_run_folder(folder, stages):
@@ -375,7 +402,7 @@ def run(parameters, folder, notebooks=NOTEBOOKS, force=False, kernel=None, audie
     """
     folder, stages = Path(folder), read_chain(notebooks)
     refuse_unusable(folder, stages)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with locked(folder):
         return Passage(parameters, folder, stages, audience, page).bring_up_to_date(force, kernel)
 

@@ -9,15 +9,17 @@ swept
 
 import functools
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from parameters import InputError, Integer, Parameters, check, read_yaml
+from parameters import InputError, Integer, Parameters, check, in_a_line, read_yaml, shown, word
 from runner import chain
 
+MOST_POINTS = 100_000  # some seconds to check, some 200 MB to hold, and more than a day on any one machine
 Values = Annotated[list[Any], Field(min_length=1)]
 
 
@@ -44,11 +46,11 @@ class SweepFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     title: str = Field("A sweep", min_length=1, max_length=200)
-    params: str | None = None
+    params: str | None = Field(None, min_length=1)
     fixed: dict[str, Any] = {}
     points: list[dict[str, Any]] = Field([{}], min_length=1)
     grid: dict[str, Values] = {}
-    replicates: Integer = Field(1, ge=1)
+    replicates: Integer = Field(1, ge=1, le=MOST_POINTS)
     study: str | None = Field(None, pattern=r"^\w+$")
 
 
@@ -90,9 +92,11 @@ def read_sweep(path):
     """
     file = check(read_yaml(path), SweepFile)
     _refuse_twice(file)
-    given = {**(read_yaml(file.params) if file.params else {}), **file.fixed, "title": file.title}
+    _refuse_many(file)
+    given = {**({} if file.params is None else read_yaml(file.params)), **file.fixed, "title": file.title}
     cells = [dict(zip(file.grid, values)) for values in itertools.product(*file.grid.values())]
-    some = [_check_point(given, point | cell) for point in file.points for cell in cells]
+    look = functools.cache(_check_source)  # once for the many points that read the same
+    some = [_check_point(given, point | cell, look) for point in file.points for cell in cells]
     points = (Point(each.model_copy(update={"seed": seed}), number)
               for each in some for number, seed in enumerate(_seeds(each.seed, file.replicates)))
     unique = {point.name: point for point in points}
@@ -116,22 +120,29 @@ def _refuse_twice(file):
         raise InputError("title: given for points; allowed: at the top of the sweep file")
 
 
-def _check_point(given, values):
-    """The parameters of one point; an `InputError` says which point it is about."""
+def _refuse_many(file):
+    """Count the points before any is made."""
+    count = len(file.points) * math.prod(map(len, file.grid.values())) * file.replicates
+    if count > MOST_POINTS:
+        told = f"{count:,}" if count < 10**15 else f"more than 10^{len(str(count)) - 1}"
+        raise InputError(f"points, grid, replicates: given {told} points; allowed: at most {MOST_POINTS:,}")
+
+
+def _check_point(given, values, look):
+    """The parameters of one point, its data looked at; an `InputError` says which point it is about."""
     try:
         parameters = check(given | values)
         if parameters.data is not None:
-            _check_source(parameters.data, parameters.column, parameters.missing, parameters.n_components)
+            look(parameters.data, parameters.column, parameters.missing, parameters.n_components)
     except InputError as error:
-        where = ", ".join(f"{name} {value}" for name, value in values.items())
-        lines = (f"{line} (at {where})" if where else line for line in str(error).splitlines())
+        where = in_a_line(", ".join(f"{word(name)} {shown(value)}" for name, value in values.items()))
+        lines = (f"{line} (at {where})" if where else line for line in str(error).split("\n"))
         raise InputError("\n".join(lines)) from None
     return parameters
 
 
-@functools.cache
 def _check_source(data, column, missing, n_components):
-    """Once for the many points that read the same."""
+    """Look at a data file, as `run` does."""
     from mixture.source import check_source  # only a file of the user's needs pyarrow here
 
     check_source(Parameters(data=data, column=column, missing=missing, n_components=n_components))

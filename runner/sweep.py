@@ -7,6 +7,7 @@ sweep that was stopped, at any moment and by whatever, continues where it was.
 """
 
 import contextlib
+import json
 import logging
 import os
 import statistics
@@ -19,11 +20,12 @@ import dask
 from distributed import Client, KilledWorker, LocalCluster, as_completed
 
 from mixture.cores import available_cores  # of no statistics, and quick to import
-from parameters import InputError
+from parameters import InputError, shown
 from runner import chain, results
 from runner.workers import run_point
 
 SWEEP, POINTS, ACCOUNT = "sweep.json", "points", "sweep_report"
+GIVEN = {results.RESULTS, SWEEP}  # what the notebooks of the report find in the folder
 WAIT_SECONDS = 60  # for the scheduler, and for a first worker
 LOOPBACK = "127.0.0.1"
 
@@ -46,20 +48,30 @@ class Audience:
 
 def read_stages(sweep, notebooks):
     """The stages of the sweep's report: its study, if it has one, and the account of the points."""
+    paths = {path.stem: path for path in Path(notebooks).glob("*.ipynb")}
     study = sweep.file.study
-    if study and not (Path(notebooks) / f"{study}.ipynb").exists():
-        raise InputError(f"study: given {study!r}; allowed: a notebook in {os.path.relpath(notebooks)}")
-    paths = [Path(notebooks) / f"{name}.ipynb" for name in (study, ACCOUNT) if name]
-    return chain.read_stages([path for path in paths if path.exists()], {results.RESULTS, SWEEP})
+    if study and not _is_study(paths.get(study)):
+        raise InputError(f"study: given {shown(study)}; allowed: a notebook in {os.path.relpath(notebooks)} "
+                         f"that reads {results.RESULTS}, and of other files {SWEEP} alone")
+    wanted = [paths[name] for name in dict.fromkeys([study, ACCOUNT]) if name in paths]
+    return chain.read_stages(wanted, GIVEN)
+
+
+def _is_study(path):
+    """Whether a notebook can be run on a sweep's results."""
+    try:
+        stages = chain.read_stages([path] if path else [], GIVEN)
+    except chain.ChainError:
+        return False
+    return any(results.RESULTS in stage.reads for stage in stages)
 
 
 def refuse_unusable(folder):
     """Raise `InputError` if `folder` is no place for a sweep; touch nothing."""
-    shown = os.path.relpath(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"out: given {shown}, a file; allowed: a sweep's folder, or one to be made")
-    if folder.is_dir() and not (folder / SWEEP).exists() and any(not p.name.startswith(".") for p in folder.iterdir()):
-        raise InputError(f"out: given {shown}, which holds other files; allowed: a sweep's folder, or an empty or new one")
+    chain.refuse_unwritable(folder, "a sweep's folder")
+    if os.path.isdir(folder) and not (folder / SWEEP).exists() and any(folder.glob("[!.]*")):
+        raise InputError(f"out: given {os.path.relpath(folder)}, which holds other files; "
+                         "allowed: a sweep's folder, or an empty or new one")
 
 
 def point_folder(folder, name):
@@ -195,14 +207,14 @@ def run(sweep, folder, notebooks=chain.NOTEBOOKS, scheduler=None, page=False, fo
         or the report failed.
     """
     folder, audience = Path(folder), audience or Audience()
-    stages = read_stages(sweep, notebooks)
+    stages, chain_stages = read_stages(sweep, notebooks), chain.read_chain(notebooks)
     refuse_unusable(folder)
-    (folder / POINTS).mkdir(parents=True, exist_ok=True)
+    chain.make_folder(folder / POINTS)
     with chain.locked(folder):
         chain.write_json(folder / SWEEP, {
             "title": sweep.file.title, "swept": sweep.swept, "replicates": sweep.file.replicates,
             "points": [point.name for point in sweep.points]})
-        rows = _run_what_is_left(sweep, folder, notebooks, scheduler, page, force, audience)
+        rows = _run_what_is_left(sweep, folder, chain_stages, notebooks, scheduler, page, force, audience)
         if stages:
             report = chain.Passage(sweep.points[0].parameters, folder, stages)
             report.values |= {name: _values(sweep, name) for name in sweep.swept}
@@ -213,12 +225,11 @@ def run(sweep, folder, notebooks=chain.NOTEBOOKS, scheduler=None, page=False, fo
 def _values(sweep, name):
     """What a swept parameter takes, each value once."""
     values = [getattr(point.parameters, name) for point in sweep.points]
-    return [value for number, value in enumerate(values) if value not in values[:number]]
+    return list({json.dumps(value): value for value in values}.values())
 
 
-def _run_what_is_left(sweep, folder, notebooks, scheduler, page, force, audience):
+def _run_what_is_left(sweep, folder, stages, notebooks, scheduler, page, force, audience):
     """Run the points that need it and write the table, of what there is if it comes to that; its rows."""
-    stages = chain.read_chain(notebooks)
     todo = list(sweep.points) if force else unfinished(sweep.points, folder, stages, page)
     seconds, basis = estimate(folder, stages, len(todo), available_cores())
     audience.plan(len(sweep.points), len(sweep.points) - len(todo), seconds, basis)

@@ -52,6 +52,15 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path, text):
         read_yaml(path)
 
 
+def test_a_name_given_twice_is_refused_and_one_that_is_merged_in_is_not(tmp_path):
+    path = tmp_path / "params.yml"
+    path.write_text("draws: 100\ntune: 10\ndraws: 200\n")
+    with pytest.raises(InputError, match="draws is given twice in .* line 1"):
+        read_yaml(path)
+    path.write_text("a: &a {draws: 100, tune: 10}\nb: &b {<<: *a, draws: 200}\nc: {<<: *b, draws: 300}\n")
+    assert read_yaml(path)["c"] == {"draws": 300, "tune": 10}
+
+
 def test_overrides_win(tmp_path):
     path = tmp_path / "params.yml"
     path.write_text("draws: 100\nseed: 1\n")

@@ -76,8 +76,8 @@ BAD = {
     "unknown parameter": ("grid: {drows: [10]}", "drows: no such parameter; did you mean draws? (at drows 10)"),
     "impossible point": ("grid: {n_samples: [100, 3]}", "at least 2 x n_components = 4 (at n_samples 3)"),
     "values that do not fit": ("points: [{means: [1, 2, 3]}]", "the same number in each (at means [1, 2, 3])"),
-    "no list": ("grid: {draws: 10}", "grid: given 10; allowed: a valid list"),
-    "empty list": ("grid: {draws: []}", "grid: given []"),
+    "no list": ("grid: {draws: 10}", "grid draws: given 10; allowed: a valid list"),
+    "empty list": ("grid: {draws: []}", "grid draws: given []"),
     "no replicate": ("replicates: 0", "replicates: given 0"),
     "twice": ("fixed: {draws: 10}\ngrid: {draws: [10]}", "draws: given in fixed and in grid; allowed: one of them"),
     "title": ("fixed: {title: x}", "title: given for points; allowed: at the top of the sweep file"),
@@ -85,6 +85,9 @@ BAD = {
     "no data": ("grid: {data: [nowhere.csv]}", "data: given 'nowhere.csv'"),
     "data unfit": ("fixed: {data: bad.csv, column: y}", "column: given 'y'"),
     "study": ("study: none_such", "study: given 'none_such'; allowed: a notebook in"),
+    "study of no sweep": ("study: 02_bayesian_fit", "study: given '02_bayesian_fit'; allowed: a notebook in"),
+    "name twice": ("grid: {draws: [10]}\ngrid: {tune: [10]}", "s.yml: not valid YAML (grid is given twice"),
+    "no path": ('params: "\\0"', "'\\x00': cannot be read (ValueError)"),
     "not YAML": ("grid: [1", "s.yml: not valid YAML"),
 }
 
