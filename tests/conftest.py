@@ -99,6 +99,6 @@ def real_run(tmp_path_factory):
     values = {"data": str(data), "column": COLUMN, "title": TITLE, **few}
     overrides = [part for name, value in values.items() for part in ("-p", name, json.dumps(value))]
     done = subprocess.run([sys.executable, ROOT / "report.py", "run", *overrides, "--out", folder / "runs" / "few"],
-                          capture_output=True, text=True, cwd=folder, timeout=280)
+                          capture_output=True, text=True, cwd=folder, timeout=600)
     assert done.returncode in (0, 3), done.stderr
     return folder / "runs" / "few"

@@ -86,14 +86,14 @@ def failures(model, priors=None):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("model", ["marginal", "grouped", "latent"])
 def test_a_right_model_passes(model):
     assert failures(model) == set()
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_wrong_prior_precision_is_caught():
     """The means' sd taken for a variance: precision 1 / sd where it should be 1 / sd^2."""
     wrong = replace(SMALL.priors, mean_precision=np.sqrt(SMALL.priors.mean_precision))
@@ -101,7 +101,7 @@ def test_a_wrong_prior_precision_is_caught():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_an_sd_used_as_a_variance_is_caught(monkeypatch):
     right = room.pm.NormalMixture
     monkeypatch.setattr(
@@ -111,7 +111,7 @@ def test_an_sd_used_as_a_variance_is_caught(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_lost_factor_in_the_grouped_likelihood_is_caught(monkeypatch):
     """Each cell counted once, whatever it holds."""
     right = room._log_counts
@@ -120,7 +120,7 @@ def test_a_lost_factor_in_the_grouped_likelihood_is_caught(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_a_calibration_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     recipe = replace(SMALL, draws=120, tune=50)
     one = calibrate(tmp_path, recipe, fits=30, models=("latent",))
@@ -147,7 +147,7 @@ def test_coverage_is_counted_against_the_level():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_far_apart_and_many_both_kinds_of_interval_hold_the_truth_as_often_as_they_say():
     (cell,) = cells([6.0], [200], [0.5])
     refitter = Refitter("marginal", Recipe(n=cell.n, draws=500), cell.priors)

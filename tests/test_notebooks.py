@@ -95,7 +95,7 @@ def test_every_notebook_runs_by_itself_and_prints_what_it_stored(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-q", "-p", "no:cacheprovider",
          *(str(tmp_path / "notebooks" / path.name) for path in CHAIN)],
-        cwd=tmp_path, capture_output=True, text=True, timeout=280)
+        cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-4000:]
     checked = [cell for path in CHAIN for cell in tagged(path, "nbval-check-output")]
     assert len(checked) >= 6 and all(cell["outputs"] for cell in checked), "nothing stored to check against"

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from importlib.resources import files
 
 import pytest
@@ -126,7 +125,7 @@ def test_contents_lead_there_and_mark_the_place(page):
     assert page.execute_script(current) == "#summary"
     for link in ("#04_em_comparison", "#02_bayesian_fit", "#play"):
         page.execute_script("document.querySelector(`.side a[href='${arguments[0]}']`).click()", link)
-        WebDriverWait(page, 5).until(lambda b, link=link: b.execute_script(current) == link)
+        WebDriverWait(page, 20).until(lambda b, link=link: b.execute_script(current) == link)
 
 
 def test_a_phone_does_not_scroll_sideways(page):
@@ -135,8 +134,8 @@ def test_a_phone_does_not_scroll_sideways(page):
     page.refresh()
     WebDriverWait(page, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, ".hands input"))
     page.find_element(By.ID, "fold").click()
-    time.sleep(0.3)  # Bokeh follows the new width
-    assert page.execute_script("return document.documentElement.scrollWidth") <= 390
+    width = "return document.documentElement.scrollWidth"  # Bokeh follows the new one
+    WebDriverWait(page, 20).until(lambda b: b.execute_script(width) <= 390)
 
 
 def test_the_keyboard_reaches_every_hand_and_moves_it(page):
@@ -181,7 +180,7 @@ def test_the_pointer_reads_the_figure(page):
     page.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", drawing)
     before = reading.text
     ActionChains(page).move_to_element_with_offset(drawing, -150, -60).move_by_offset(5, 0).perform()
-    WebDriverWait(page, 5).until(lambda _: reading.text != before)
+    WebDriverWait(page, 20).until(lambda _: reading.text != before)
 
 
 def test_without_scripts_and_on_paper_the_static_figure_stands_in(browser, real_run):

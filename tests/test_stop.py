@@ -18,7 +18,7 @@ from mixture.model import read_posterior
 from runner import chain
 from runner.reproduce import TIMED
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
 MOMENTS = 20
@@ -52,7 +52,7 @@ class Stoppable(Tracked):
         with contextlib.suppress(subprocess.TimeoutExpired):
             started.wait(seconds)
         started.send_signal(number)  # does nothing to one that has ended
-        return started.wait(timeout=60)
+        return started.wait(timeout=240)
 
     def finish(self):
         """Run to the end; seconds taken."""
@@ -151,7 +151,7 @@ with WarmKernel() as kernel:
 def test_a_kernel_without_a_guard_is_dead_already(tmp_path, tracked):
     dying = tracked(Stoppable, tmp_path)
     dying.command = [sys.executable, "-c", DYING, tiny.ROOT / "tests"]
-    assert dying.start().wait(timeout=60) == -signal.SIGKILL
+    assert dying.start().wait(timeout=240) == -signal.SIGKILL
     assert dying.nothing_remains()
 
 

@@ -53,7 +53,7 @@ def write_chain(folder, draw="", double="", verdict=VERDICT):
     return notebooks
 
 
-def command(*arguments, cwd, timeout=60):
+def command(*arguments, cwd, timeout=300):
     """Run report.py as a user would; the finished process."""
     return subprocess.run([sys.executable, ROOT / "report.py", *map(str, arguments)], cwd=cwd, capture_output=True,
                           text=True, timeout=timeout)
