@@ -227,7 +227,7 @@ def parse_yaml(text):
     PyYAML lets through what Python says of a date, a number or a nesting that cannot be.
     """
     try:
-        return yaml.load(text, _Loader)
+        return _Loader(text).get_single_data()
     except (ValueError, AttributeError, RecursionError, OverflowError) as error:
         raise yaml.YAMLError(f"{type(error).__name__}: {error}") from None
 
