@@ -10,10 +10,12 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import statistics
 import time
 import uuid
 from collections import Counter
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import dask
@@ -114,10 +116,26 @@ def connected(scheduler, most):
             return
         # One point at a time is handed to a worker: should it die, no other point is blamed.
         stack.enter_context(dask.config.set({"distributed.scheduler.worker-saturation": 1.0}))
-        cluster = stack.enter_context(LocalCluster(
-            n_workers=min(available_cores(), most), threads_per_worker=1, processes=True, host=LOOPBACK,
-            dashboard_address=f"{LOOPBACK}:0", memory_limit=0, silence_logs=logging.CRITICAL))
+        with _deaf():
+            cluster = stack.enter_context(LocalCluster(
+                n_workers=min(available_cores(), most), threads_per_worker=1, processes=True, host=LOOPBACK,
+                dashboard_address=f"{LOOPBACK}:0", memory_limit=0, silence_logs=logging.CRITICAL))
         yield stack.enter_context(Client(cluster))
+
+
+@contextlib.contextmanager
+def _deaf():
+    """Threads and processes that start in here, and all that they start, never hear Ctrl-C; this thread does, after.
+
+    A terminal sends it to every process of a command at once. The sweep alone answers,
+    and ends its workers, which would each print a traceback.
+    """
+    resource_tracker.ensure_running()  # the first worker would start it, and hear again after
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _join(scheduler, stack):

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -42,16 +43,18 @@ class Stoppable(Tracked):
         self.command = [sys.executable, tiny.ROOT / "report.py", "run", "--out", self.folder, *arguments]
 
     def start(self):
-        """The process of a new run."""
-        return subprocess.Popen(list(map(str, self.command)), cwd=self.root, env=self.env,
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        """The process of a new run, in a session of its own as in a terminal."""
+        with open(self.root / "said", "w") as said:
+            return subprocess.Popen(list(map(str, self.command)), cwd=self.root, env=self.env,
+                                    stdout=subprocess.DEVNULL, stderr=said, start_new_session=True)
 
     def stop(self, number, seconds):
-        """Send a signal after some seconds; the exit status."""
+        """Send a signal after some seconds, SIGINT to all as Ctrl-C does; the exit status."""
         started = self.start()
         with contextlib.suppress(subprocess.TimeoutExpired):
             started.wait(seconds)
-        started.send_signal(number)  # does nothing to one that has ended
+        if started.poll() is None:
+            (os.killpg if number == signal.SIGINT else os.kill)(started.pid, number)
         return started.wait(timeout=240)
 
     def finish(self):
@@ -103,6 +106,9 @@ def shoot(each, number, seconds, expected):
     """Stop a run, see what is left, let another finish it, and hold that against an undisturbed one's outcome."""
     status = each.stop(number, seconds)
     assert each.nothing_remains(), f"{number!r} after {seconds:.2f} s (status {status}) left {[p.cmdline() for p in each.processes()]}"
+    if status == 128 + signal.SIGINT:
+        said = (each.root / "said").read_text()
+        assert said.endswith("interrupted; the next run continues\n") and "Traceback" not in said, said
     assert status in (0, 3, -number, 128 + number, 1 if number == signal.SIGINT else 0)  # 1: Ctrl-C while Python starts
     if each.folder.exists():
         read_all(each.folder)
