@@ -254,7 +254,6 @@ def hostile(tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("hostile")  # one real run serves both
 @pytest.mark.timeout(900)
 def test_a_real_report_on_hostile_names_is_harmless(browser, hostile):
     markup = (hostile / chain.REPORT).read_text(encoding="utf-8")
@@ -271,7 +270,6 @@ def test_a_real_report_on_hostile_names_is_harmless(browser, hostile):
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("hostile")  # one real run serves both
 @pytest.mark.timeout(900)
 def test_the_index_over_it_is_harmless(browser, hostile):
     path = index.write_index(hostile.parent)
