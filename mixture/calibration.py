@@ -29,7 +29,7 @@ from tqdm.auto import tqdm
 from mixture.cores import available_cores
 from mixture.density import mixture_log_likelihood
 from mixture.files import write_whole
-from mixture.latent import assignment_step
+from mixture.latent import latent_steps
 from mixture.model import NAMES, Priors, build_model, start_nutpie, unconstrained_function
 from mixture.sample import Sample, group_sample, random_stream, simulate_mixture, sort_components
 
@@ -107,7 +107,8 @@ class Refitter:
         self.model = build_model(self.seen(recipe.simulate(truth, rng)), priors or recipe.priors, latent=model == "latent")
         self._unconstrained = unconstrained_function(self.model)
         if model == "latent":
-            self._prepare_latent()
+            self.nuts, self.gibbs = latent_steps(self.model, "gibbs", target_accept=0.9)
+            self.untuned = self.nuts.sampling_state
         else:
             start = dict(zip(NAMES, truth, strict=True))
             self.compiled = nutpie.compile_pymc_model(self.model, initial_points=start)
@@ -142,15 +143,8 @@ class Refitter:
         tree = chain.wait()
         return tuple(tree["posterior"][name].values[0] for name in NAMES)
 
-    def _prepare_latent(self):
-        with self.model:
-            self.nuts = pm.NUTS([self.model[name] for name in NAMES], target_accept=0.9)
-        self.gibbs = assignment_step(self.model, "gibbs")
-        self.untuned = self.nuts.sampling_state
-
     def _fit_latent(self, sample, start, rng):
         pm.set_data({"values": sample.value}, model=self.model)
-        self.gibbs.values = sample.value
         self.nuts.sampling_state = self.untuned
         for step in (self.nuts, self.gibbs):
             step.setup_chain(rng.spawn(1)[0], self.recipe.tune, self.recipe.draws)

@@ -155,5 +155,6 @@ def compare_posteriors(trees, trusted, rng):
     rows = {}
     for k, loo in loos.items():
         elpd, se = expected_log_predictive_density(trees[k], loo)
-        rows[k] = {"elpd": elpd, "elpd_se": se, "weight": float(weight[str(k)]) if trusted[k] else np.nan, "pareto_k": float(loo.pareto_k.max())}
+        rows[k] = {"elpd": elpd, "elpd_se": se, "weight": float(weight[str(k)]) if trusted[k] else np.nan,
+                   "pareto_k": float(loo.pareto_k.max())}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("K")

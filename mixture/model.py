@@ -14,7 +14,7 @@ from pymc.distributions.transforms import ordered
 
 from mixture.cores import available_cores
 from mixture.density import component_log_density, mixture_log_likelihood
-from mixture.latent import assignment_step
+from mixture.latent import latent_steps
 from mixture.sample import Sample, group_sample, sort_components
 
 # Fast mathematics round as the compiler likes: code just compiled and code from the cache would part in the last bit,
@@ -116,7 +116,8 @@ def build_model(sample, priors, latent=False, ordering=True):
             pm.NormalMixture("x", w, mu, sigma=sigma, observed=pm.Data("values", sample.value), dims="observation")
         else:
             cells = (pm.Data(name, getattr(sample, name)) for name in ("lower", "upper"))
-            pm.CustomDist("x", w, mu, sigma, *cells, logp=_log_counts, observed=pm.Data("count", sample.count), dims="observation")
+            pm.CustomDist("x", w, mu, sigma, *cells, logp=_log_counts, observed=pm.Data("count", sample.count),
+                          dims="observation")
     return model
 
 
@@ -236,7 +237,7 @@ def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_a
     sampler : {"pymc", "nutpie"}
         The latent model needs pymc.
     latent_step : {"gibbs", "categorical-gibbs", "metropolis"}
-        Of the latent model; see `mixture.latent.assignment_step`.
+        Of the latent model; see `mixture.latent.latent_steps`.
     keep_assignments : bool
         Keep the assignment of each observation in each draw.
 
@@ -256,8 +257,8 @@ def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_a
     with model:
         tree = pm.sample(
             draws, tune=tune, chains=len(starts), cores=min(available_cores(), len(starts)),
-            target_accept=target_accept, nuts_sampler="pymc", random_seed=seeds, initvals=starts, init="adapt_diag",
-            step=assignment_step(model, latent_step) if latent else None,
+            nuts_sampler="pymc", random_seed=seeds, initvals=starts, init="adapt_diag",
+            **({"step": latent_steps(model, latent_step, target_accept)} if latent else {"target_accept": target_accept}),
             var_names=[*NAMES, "assignment"] if latent and keep_assignments else list(NAMES),
             progressbar=progressbar, quiet=not progressbar, compute_convergence_checks=False)
     if latent:

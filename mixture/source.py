@@ -56,7 +56,8 @@ class Column:
             if groups is None:
                 found = self.dataset.to_batches(columns=[self.name], batch_readahead=2, fragment_readahead=1)
             else:
-                found = pq.ParquetFile(self.files[0]).iter_batches(1 << 17, row_groups=groups, columns=[self.name], use_threads=False)
+                found = pq.ParquetFile(self.files[0]).iter_batches(
+                    1 << 17, row_groups=groups, columns=[self.name], use_threads=False)
             for batch in found:
                 yield pc.cast(batch.column(0), pa.float64()).to_numpy(zero_copy_only=False)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -143,8 +144,12 @@ def open_column(data, column=None):
         schema, names = dataset.schema, dataset.schema.names
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"data: {_files(files)} cannot be read: {_first_line(error)}") from None
-    numeric = [f.name for f in schema if pa.types.is_integer(f.type) or pa.types.is_floating(f.type) or pa.types.is_decimal(f.type)]
-    allowed = f"allowed: one of {', '.join(map(word, numeric[:MOST_NAMES]))}{', …' if numeric[MOST_NAMES:] else ''}" if numeric else f"{_files(files)} has no numeric column"
+    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+    numeric = [field.name for field in schema if any(is_kind(field.type) for is_kind in kinds)]
+    more = ", …" if numeric[MOST_NAMES:] else ""
+    allowed = f"allowed: one of {', '.join(map(word, numeric[:MOST_NAMES]))}{more}"
+    if not numeric:
+        allowed = f"{_files(files)} has no numeric column"
     if column is None and len(numeric) != 1:
         raise InputError(f"column: not given; {allowed}")
     if column is not None and names.count(column) != 1:

@@ -6,11 +6,12 @@ import arviz as az
 import numpy as np
 import pytest
 from fits import fit, simulated
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
+from pymc.blocking import DictToArrayBijection
 from scipy import stats
 
 from helpers import Sample, build_model, choose_priors, membership_probabilities, mixture_log_likelihood, posterior_draws
-from mixture.latent import STEPS, assignment_step, draw_assignments
+from mixture.latent import STEPS, draw_assignments, latent_steps
 from mixture.model import Priors
 
 VALUES = np.array([-0.5, 1.0, 2.2])
@@ -18,7 +19,7 @@ COMPONENTS = (np.array([0.5, 0.2, 0.3]), np.array([-1.0, 1.0, 2.0]), np.array([1
 
 
 def assert_exact_conditional(drawn, components=COMPONENTS):
-    """Chi-square of whole assignment vectors of the first values, shape (repeats, 2 or 3), against their memberships' product."""
+    """Chi-square of assignments of the first values, shape (repeats, 2 or 3), against their memberships' product."""
     n = drawn.shape[1]
     share = membership_probabilities(Sample.of_values(VALUES[:n]), *components)
     expected = functools.reduce(np.multiply.outer, share).ravel() * len(drawn)
@@ -37,12 +38,16 @@ def point_of(model, components):
     return point
 
 
+def model_of(values, components):
+    """The latent model of as many components."""
+    sample = Sample.of_values(values)
+    return build_model(sample, choose_priors(sample, len(components[0]), sd_prior="lognormal"), latent=True)
+
+
 def step_of(latent_step, values, components, seed):
     """A step of a real latent model, ready to move from a point with these components."""
-    sample = Sample.of_values(values)
-    priors = choose_priors(sample, len(components[0]), sd_prior="lognormal")
-    model = build_model(sample, priors, latent=True)
-    step = assignment_step(model, latent_step)
+    model = model_of(values, components)
+    _, step = latent_steps(model, latent_step, target_accept=0.9)
     step.setup_chain(np.random.default_rng(seed), tune=0, draws=0)
     return step, point_of(model, components)
 
@@ -111,13 +116,29 @@ def test_each_step_records_how_many_moved():
 
 def test_a_whole_vector_of_assignments_hardly_moves_by_metropolis():
     """The post's slow sampler: one decision for 300 assignments moves next to nothing."""
-    sample, components = simulated(300), ([0.4, 0.6], [0.0, 4.0], [1.0, 1.5])
+    sample, components = simulated(300), tuple(map(np.array, ([0.4, 0.6], [0.0, 4.0], [1.0, 1.5])))
     moved = {}
     for latent_step in ("gibbs", "metropolis"):
         step, point = step_of(latent_step, sample.value, components, seed=6)
         point["assignment"] = draw_assignments(sample.value, *components, np.random.default_rng(6))
         moved[latent_step] = walk(step, point, 1000)[1][500:].mean()
     assert moved["metropolis"] < 0.002 < 0.02 < moved["gibbs"]
+
+
+@pytest.mark.parametrize("used", [[0, 1, 2], [0, 2], [1]])
+def test_given_the_assignments_nuts_needs_no_more_than_a_summary_of_each_component(used):
+    """The density and gradient that it moves by are the model's own, empty components or not."""
+    values = np.array([*VALUES, 40.0, -3.0, 0.1])
+    model = model_of(values, COMPONENTS)
+    nuts, _ = latent_steps(model, "gibbs", target_accept=0.9)
+    point = point_of(model, COMPONENTS) | {"assignment": np.resize(used, len(values))}
+    continuous = [variable for variable in model.value_vars if variable.name in nuts.var_names]
+    whole = model.logp_dlogp_function(continuous, ravel_inputs=True)
+    whole.set_extra_values(point)
+    nuts.step(point)  # summarises
+    here = DictToArrayBijection.map({name: point[name] for name in nuts.var_names})
+    for found, expected in zip(nuts._logp_dlogp_func(here), whole(here), strict=True):
+        assert_allclose(found, expected, rtol=1e-10, atol=1e-10)
 
 
 # ---------------------------------------------------------------- the posterior
