@@ -5,6 +5,8 @@ and `mean_label`, the mean of the assignments: a chain whose assignments are
 stuck shows there, even where w, mu and sigma given them mix well.
 """
 
+import weakref
+
 import numpy as np
 import pymc as pm
 import pytensor
@@ -71,6 +73,30 @@ def summarise_components(values, assignment, k):
     return np.stack([count, mean, (member * (values - mean.take(assignment)) ** 2).sum(axis=1)])
 
 
+def _components(model):
+    return [variable for variable in model.free_RVs if variable.name != "assignment"]
+
+
+# Compiled once a model, which is a good half of what a short chain takes.
+_densities = weakref.WeakKeyDictionary()
+
+
+def _density_by_summary(model):
+    """log p(w, mu, sigma, assignments, values) with its gradient, and the shared summary that it reads."""
+    free, k = _components(model), model["mu"].type.shape[0]
+    summary = pytensor.shared(np.ones((3, k)), "summary", shape=(3, k))
+    count, mean, squares = (summary[i] for i in range(3))
+    w, mu, sigma = (model[name] for name in ("w", "mu", "sigma"))
+    given = pt.sum(count * (pt.log(w) - pt.log(sigma) - np.log(2 * np.pi) / 2)
+                   - (squares + count * (mean - mu) ** 2) / (2 * sigma**2))
+    total = model.logp(free) + model.replace_rvs_by_values([given])[0]
+    density = ValueGradFunction([total], [model.rvs_to_values[variable] for variable in free], {},
+                                ravel_inputs=True, model=model)
+    density.set_extra_values({})
+    density.trust_input = True
+    return density, summary
+
+
 class SummaryNUTS(pm.NUTS):
     """NUTS for w, mu and sigma given the assignments, whose gradient costs the same at any N.
 
@@ -80,21 +106,10 @@ class SummaryNUTS(pm.NUTS):
     def __init__(self, *, model=None, **options):
         model = pm.modelcontext(model)
         self.data, self.k = model["values"], model["mu"].type.shape[0]
-        self.summary = pytensor.shared(np.ones((3, self.k)), "summary", shape=(3, self.k))
-        free = [variable for variable in model.free_RVs if variable.name != "assignment"]
-        (given,) = model.replace_rvs_by_values([self._given_assignments(model)])
-        density = ValueGradFunction([model.logp(free) + given], [model.rvs_to_values[variable] for variable in free], {},
-                                    ravel_inputs=True, model=model)
-        density.set_extra_values({})
-        density.trust_input = True
-        super().__init__(free, model=model, logp_dlogp_func=density, **options)
-
-    def _given_assignments(self, model):
-        """log p(assignments, values | w, mu, sigma)."""
-        w, mu, sigma = (model[name] for name in ("w", "mu", "sigma"))
-        count, mean, squares = (self.summary[i] for i in range(3))
-        return pt.sum(count * (pt.log(w) - pt.log(sigma) - np.log(2 * np.pi) / 2)
-                      - (squares + count * (mean - mu) ** 2) / (2 * sigma**2))
+        if model not in _densities:
+            _densities[model] = _density_by_summary(model)
+        density, self.summary = _densities[model]
+        super().__init__(_components(model), model=model, logp_dlogp_func=density, **options)
 
     def step(self, point):
         values = self.data.get_value(borrow=True)
@@ -183,5 +198,5 @@ def latent_steps(model, latent_step, target_accept):
         if latent_step == "gibbs":
             nuts = SummaryNUTS(target_accept=target_accept)
         else:
-            nuts = pm.NUTS([rv for rv in model.free_RVs if rv.name != "assignment"], target_accept=target_accept)
+            nuts = pm.NUTS(_components(model), target_accept=target_accept)
         return nuts, STEPS[latent_step]([model["assignment"]])

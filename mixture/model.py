@@ -10,8 +10,9 @@ import pytensor
 import pytensor.tensor as pt
 import xarray as xr
 from pymc.distributions.dist_math import log_diff_normal_cdf
-from pymc.distributions.transforms import ordered
+from pymc.distributions.transforms import Interval, ordered
 
+from mixture.compiled import compiled_twin
 from mixture.cores import available_cores
 from mixture.density import component_log_density, mixture_log_likelihood
 from mixture.latent import latent_steps
@@ -22,6 +23,8 @@ from mixture.sample import Sample, group_sample, sort_components
 pytensor.config.numba__fastmath = False
 
 NAMES = ("w", "mu", "sigma")
+# PyMC's own transform of a Uniform, but one for all: it makes one for each, and no two models would be of one form.
+BETWEEN_BOUNDS = Interval(bounds_fn=lambda *inputs: inputs[-2:])
 MOST_ROWS = 20_000  # of a log likelihood, kept for each draw
 
 
@@ -124,7 +127,7 @@ def build_model(sample, priors, latent=False, ordering=True):
 def _sd_prior(priors):
     shape = {"dims": "component", "shape": len(priors.mean_center)}
     if priors.sd_family == "uniform":
-        return pm.Uniform("sigma", 0, priors.sd_scale, **shape)
+        return pm.Uniform("sigma", 0, priors.sd_scale, default_transform=BETWEEN_BOUNDS, **shape)
     if priors.sd_family == "halfnormal":
         return pm.HalfNormal("sigma", priors.sd_scale, **shape)
     return pm.LogNormal("sigma", np.log(priors.sd_scale), 1, **shape)
@@ -254,7 +257,7 @@ def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_a
         starts = [{**start, "assignment": _likeliest(sample, start)} for start in starts]
     if sampler == "nutpie":
         return _without_clock(_sample_by_nutpie(model, starts, seeds, draws, tune, target_accept))
-    with model:
+    with compiled_twin(model) as model:
         tree = pm.sample(
             draws, tune=tune, chains=len(starts), cores=min(available_cores(), len(starts)),
             nuts_sampler="pymc", random_seed=seeds, initvals=starts, init="adapt_diag",

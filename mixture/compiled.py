@@ -1,0 +1,59 @@
+"""Models of one form share what was compiled for the first of them: another sample of the same size needs no compile."""
+
+from dataclasses import dataclass
+
+from pymc.model.core import FrozenModel
+from pymc.model.fgraph import fgraph_from_model
+from pymc.model.transform.optimization import freeze_model
+from pytensor.compile import SharedVariable
+from pytensor.graph import Constant, FunctionGraph
+from pytensor.graph.basic import equal_computations
+from pytensor.graph.traversal import graph_inputs
+
+MOST_TWINS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class _Form:
+    """What a model consists of, but for its data."""
+
+    graph: FunctionGraph
+    coords: dict
+
+    @classmethod
+    def of(cls, model):
+        return cls(fgraph_from_model(model)[0], dict(model.coords))
+
+    def is_of(self, other):
+        """Whether the two differ in the values of their data alone."""
+        mine, theirs = ([v for v in graph_inputs(form.graph.outputs) if not isinstance(v, Constant)] for form in (self, other))
+        return (self.coords == other.coords and [v.type for v in mine] == [v.type for v in theirs]
+                and equal_computations(self.graph.outputs, other.graph.outputs, mine, theirs))
+
+
+_twins: list[tuple[_Form, FrozenModel]] = []
+
+
+def compiled_twin(model):
+    """A frozen model of the same form and with the same data, whose functions are compiled once in a process.
+
+    It is lent, not given: the next model of this form gets the same twin, with its own data.
+
+    Parameters
+    ----------
+    model : pymc.Model
+
+    Returns
+    -------
+    pymc.model.core.FrozenModel
+    """
+    form = _Form.of(model)
+    twin = next((twin for known, twin in _twins if form.is_of(known)), None)
+    if twin is None:
+        twin = freeze_model(model)
+        _twins.append((form, twin))
+        del _twins[:-MOST_TWINS]
+    for name, variable in model.named_vars.items():
+        if isinstance(variable, SharedVariable):
+            twin[name].set_value(variable.get_value())
+    return twin
