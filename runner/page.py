@@ -45,7 +45,7 @@ MISSING = {"", "–", "nan", "NaN", "None"}
 PLAIN = " '()*,-./:;=@_~!$&?<>+"  # what an SVG in an address may hold as it is
 FIGURE_END = "</figure>\n"
 PLAY = "application/vnd.gaussian-mixtures.play+json"
-MOVED = {"summary": "This figure stands in the summary.", "play": "This figure stands above, to play with."}
+MOVED = {"summary": "This figure stands in the summary.", "play": "This figure stands above, under “Look closer”."}
 MARKS = {"✓": ("passed", "✓"), "✗": ("failed", "✗"), "⚠": ("caution", "!")}
 HERE = Path(__file__).parent
 TEMPLATE, STYLE, SCRIPT = HERE / "page.html.j2", HERE / "style.css", HERE / "page.js"

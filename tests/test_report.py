@@ -136,6 +136,8 @@ def test_a_phone_does_not_scroll_sideways(page):
     page.find_element(By.ID, "fold").click()
     width = "return document.documentElement.scrollWidth"  # Bokeh follows the new one
     WebDriverWait(page, 20).until(lambda b: b.execute_script(width) <= 390)
+    heads = "return [...document.querySelectorAll('.prose thead th')].map(cell => cell.getBoundingClientRect().height)"
+    assert max(page.execute_script(heads)) < 45, "a word is broken: a header takes more than one line"
 
 
 def test_the_keyboard_reaches_every_hand_and_moves_it(page):
@@ -205,6 +207,10 @@ def test_without_scripts_and_on_paper_the_static_figure_stands_in(browser, real_
         assert box(".playable > img") > 300 and box(".play") == 0 and box(".side") == 0
         ground = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
         assert ground == "rgb(255, 255, 255)"
+        below = browser.execute_script(
+            "const bottom = chosen => document.querySelector(chosen).getBoundingClientRect().bottom;"
+            "return bottom('html') - bottom('footer > :last-child')")
+        assert abs(below) < 1, "what is below the last line can be printed as an empty page"
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
