@@ -89,11 +89,14 @@ from mixture.efficiency import (
 
 # Words: numbers and checks as a reader sees them
 from mixture.words import (
-    answer_text,       # the answer in two sentences
-    as_code,           # a text as inline code, whatever is in it
-    comparison_table,  # the comparison, rounded to its uncertainty
-    posterior_table,   # ArviZ's summary, rounded to its Monte Carlo error
-    verdict_text,      # the checks in plain words, failed ones first
+    answer_text,        # the answer in two sentences
+    as_code,            # a text as inline code, whatever is in it
+    comparison_table,   # the comparison, rounded to its uncertainty
+    counts_table,       # the numbers of components side by side
+    plus_minus,         # a number and its error
+    posterior_table,    # ArviZ's summary, rounded to its Monte Carlo error
+    sensitivity_table,  # how far each prior moves each parameter
+    verdict_text,       # the checks in plain words, failed ones first
 )
 
 # Files and pictures

@@ -26,7 +26,7 @@ TRUTH = "black"
 SAMPLE = "#c9ced6"
 POSTERIOR = "#333333"
 LABELS = {"Draw": "draw", "Fractional ranks": "fractional rank", "Lag": "lag (draws)", "Chain": "chain",
-          "Total Number of Draws": "draws of all chains", "ESS": "effective size"}
+          "Total Number of Draws": "draws of all chains", "ESS": "effective size", "PIT": "predictive rank"}
 MANY = 600  # points in an artist, beyond which it is stored as an image
 CHAIN = [sns.color_palette("mako", 6).as_hex()[i] for i in (1, 4, 2, 5)]  # lines that are no components: chains, bulk and tail
 SHARP = 220  # dots per inch of what is stored as an image: two for each of the page's
@@ -81,6 +81,8 @@ def put_in_words(figure):
             label = axis.get_label_text()
             axis.set_label_text({"w": "weight", "mu": "mean (data units)", "sigma": "sd (data units)"}.get(
                 label, LABELS.get(label, label)))
+            if label == "Chain":  # there is no chain 1.5
+                axis.get_major_locator().set_params(integer=True)
         for text in ax.texts:  # ArviZ's "p=0.66(α=0.01) "
             text.set_text(re.sub(r"p=([\d.]+)\(α=([\d.]+)\)\s*", r"p = \1 (suspicious below \2)", text.get_text()))
 
@@ -201,7 +203,7 @@ def draw_prior_mixtures(sample, weights, means, sds, points=400):
     low, high = np.quantile(means, [0.005, 0.995])
     x, top = np.linspace(min(low, sample.low), max(high, sample.high), points), ax.get_ylim()[1]
     ax.plot(x, np.exp(mixture_log_density(x, weights, means, sds)).T, color=colour(0), alpha=0.3, linewidth=0.8)
-    ax.set(title="What the priors predict, and the sample", ylim=(0, 2.5 * top))
+    ax.set(title="What the priors predict, and the sample", xlim=(x[0], x[-1]), ylim=(0, 2.5 * top))
     return figure
 
 
@@ -291,6 +293,8 @@ def draw_posterior_grid(tree, name, label, truth=None):
 def draw_component_counts(counts):
     """BIC, AIC and ICL beside leave-one-out prediction, over the number of components, the best of each marked.
 
+    Chains that cannot be trusted have a hollow mark, and none of them is the best.
+
     Parameters
     ----------
     counts : pandas.DataFrame
@@ -302,12 +306,17 @@ def draw_component_counts(counts):
     """
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.5))
     for k, name in enumerate(("bic", "aic", "icl")):
-        left.plot(counts.index, counts[name], marker="o", color=colour(k), label=name.upper())
-        left.plot(counts[name].idxmin(), counts[name].min(), marker="o", markersize=12, fillstyle="none", color=colour(k))
+        look = {"color": CHAIN[k], "marker": "os^"[k]}
+        left.plot(counts.index, counts[name], label=name.upper(), **look)
+        left.plot(counts[name].idxmin(), counts[name].min(), markersize=13, fillstyle="none", **look)
     left.set(title="By EM: smaller is better", xlabel="number of components K", ylabel="criterion")
     left.legend(frameon=False)
-    right.errorbar(counts.index, counts["elpd"], counts["elpd_se"], marker="o", capsize=3, color=POSTERIOR)
-    best = counts["elpd"].idxmax()
-    right.plot(best, counts["elpd"][best], marker="o", markersize=12, fillstyle="none", color=POSTERIOR)
+    sound = counts["trusted"].astype(bool)
+    right.plot(counts.index, counts["elpd"], color=POSTERIOR, linewidth=0.8)
+    for some, ground in ((counts[sound], POSTERIOR), (counts[~sound], "white")):
+        right.errorbar(some.index, some["elpd"], some["elpd_se"], fmt="o", capsize=3, color=POSTERIOR, markerfacecolor=ground)
+    if sound.any():
+        best = counts["elpd"][sound].idxmax()
+        right.plot(best, counts["elpd"][best], marker="o", markersize=13, fillstyle="none", color=POSTERIOR)
     right.set(title="By Bayes: larger is better", xlabel="number of components K", ylabel="expected log density, left out")
     return figure

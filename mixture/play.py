@@ -47,7 +47,7 @@ def play_figure(sample, draws, em, truth=None, interval=0.95):
 
     x = pictures.grid_over(sample, POINTS)
     above, switches = _densities(sample, x, draws, em, truth, interval)
-    below, reader = _memberships(x, draws, interval, above.x_range)
+    below, reader = _memberships(x, draws, interval, above.x_range, float(sample.quantile([0.5])[0]))
     steps = _rounds(draws)
     mixture = np.exp(mixture_log_density(x, *steps))
     parts = np.moveaxis(np.exp(component_log_density(x, *steps)), -1, 0)
@@ -91,7 +91,7 @@ def _densities(sample, x, draws, em, truth, interval):
     """The upper figure and its switches."""
     from bokeh.models import ColumnDataSource, Range1d
 
-    plot = _axes(300, "density", Range1d(float(x[0]), float(x[-1])))
+    plot = _axes(300, "density (per data unit)", Range1d(float(x[0]), float(x[-1])))
     heights, edges = np.histogram(sample.value, bins=pictures.sample_edges(sample), weights=sample.count, density=True)
     plot.quad(left=edges[:-1], right=edges[1:], bottom=0, top=heights, fill_color=pictures.SAMPLE, line_color=None,
               name="sample")
@@ -121,8 +121,12 @@ def _densities(sample, x, draws, em, truth, interval):
     return plot, switches
 
 
-def _memberships(x, draws, interval, x_range):
-    """The lower figure and what its reader says at each x."""
+def _memberships(x, draws, interval, x_range, middle):
+    """The lower figure and what its reader says at each x.
+
+    It starts where the first component is hardest to tell from the others; of
+    such places, which can reach far into the tails, at the one nearest the middle.
+    """
     plot = _axes(200, "probability", x_range, "value (data units)")
     curve, components = summarise_memberships(x, draws, interval), []
     for k in range(len(draws[0][0])):
@@ -132,4 +136,6 @@ def _memberships(x, draws, interval, x_range):
         components.append({"label": f"component {k}", "colour": pictures.colour(k), "mean": _packed(mean),
                            "low": _packed(low), "high": _packed(high)})
     plot.y_range.start, plot.y_range.end = 0, 1.02
-    return plot, {"interval": interval, "start": int(np.argmin(abs(curve["p_0"] - 0.5))), "components": components}
+    certainty = abs(curve["p_0"].to_numpy() - 0.5)
+    far = np.where(certainty <= certainty.min() + 0.02, abs(x - middle), np.inf)
+    return plot, {"interval": interval, "start": int(np.argmin(far)), "components": components}

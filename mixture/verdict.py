@@ -94,15 +94,15 @@ def judge_chains(tree):
     longer = "run longer: raise draws (and tune)"
     return [
         _check("largest R-hat", rhat, RHAT_LIMIT, rhat <= RHAT_LIMIT,
-               "the chains have not found the same distribution: see below whether labels or modes are the cause"),
+               "see in chapter 3 on what the chains disagree, and what helps"),
         _check("smallest bulk ESS", bulk, ess_limit, bulk >= ess_limit, longer),
         _check("smallest tail ESS", tail, ess_limit, tail >= ess_limit, longer),
         _check("smallest BFMI", bfmi, BFMI_LIMIT, bfmi >= BFMI_LIMIT,
-               "the energy is explored slowly: raise tune, or give a tighter sd_prior"),
+               "raise tune, or give a tighter sd_prior"),
         _check("divergences", divergences, 0, divergences == 0,
-               "steps too long for the posterior's shape: raise target_accept towards 0.99"),
+               "raise target_accept towards 0.99: steps are too long for the posterior's shape"),
         _check("draws at the largest tree depth", deepest, 0, deepest == 0,
-               "steps too short to cross the posterior: lower target_accept or raise tune"),
+               "lower target_accept or raise tune: steps are too short to cross the posterior"),
     ]
 
 
@@ -297,15 +297,15 @@ def judge_model(tree, loo, ranks, sensitivity):
     apart = float(compare_fits(tree, posterior_draws(tree, "em"))["difference_in_sds"].abs().max())
     return [
         _check("LOO-PIT uniformity, p", uniform, 0.01, uniform >= 0.01,
-               "the mixture does not describe the sample's shape: try another n_components"),
+               "try another n_components"),
         _check("LOO-PIT tails, p", tails, 0.01, tails >= 0.01,
-               "the tails are heavier or lighter than Gaussian: a component may be standing in for a tail"),
+               "do not take every component for a group: one may be standing in for a tail that is not Gaussian"),
         _check("largest Pareto k", pareto, loo.good_k, pareto <= loo.good_k,
-               "single observations decide the fit: look for outliers or a component with few members"),
+               "look for outliers, or a component with few members"),
         _check("prior sensitivity", moved, 0.05, moved <= 0.05,
-               "the priors matter: state why you believe them, or collect more data"),
+               "state why you believe the priors, or collect more data"),
         *([] if sample.exact else [_check("cell width in smallest sds", width, 0.5, width <= 0.5,
-               "the cells hide the narrowest component's shape: give a smaller cell_width, or live with the rounding")]),
+               "give a smaller cell_width, or live with the rounding")]),
         _check("distance to EM in posterior sds", apart, 1, apart <= 1,
-               "posterior mean and maximum likelihood differ: a skewed or multimodal posterior, or a strong prior"),
+               "show the whole posterior, not its mean alone: it is skewed or has several modes, or a prior is strong"),
     ]

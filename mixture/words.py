@@ -32,6 +32,18 @@ CHECKS = {
                                         "The posterior mean is far from EM's maximum", "at most"),
 }
 
+# Why chains disagree (`classify_chains`), and what helps before anything else.
+CAUSES = {
+    "permuted labels": ("the chains give the same components different names",
+                        "keep the means ordered, or give them different priors"),
+    "different modes": ("the chains settled on different answers",
+                        "lower n_components, or give tighter priors; longer chains would hardly help"),
+    "slow mixing": ("no chain is stuck, yet together they have not settled", "raise tune and draws"),
+}
+
+# ArviZ's names for the columns of a summary.
+COLUMNS = {"ess_bulk": "bulk ESS", "ess_tail": "tail ESS", "r_hat": "R\u2011hat", "mcse_mean": "error of mean"}
+
 
 def decimals_for(error, digits=2):
     """Decimals that show an error to so many significant digits; 0 where it is zero, infinite or large.
@@ -55,6 +67,11 @@ def fixed(value, decimals):
 def estimate(value, error):
     """A number to two significant digits of its error."""
     return fixed(value, decimals_for(error)) if error > 0 or not np.isfinite(value) else f"{value:.4g}"
+
+
+def plus_minus(value, error):
+    """A number and its error, not to be parted at a line's end."""
+    return f"{estimate(value, error)}\u00a0±\u00a0{estimate(error, error)}"
 
 
 def comparison_table(comparison):
@@ -96,11 +113,12 @@ def posterior_table(summary):
     Returns
     -------
     pandas.DataFrame
-        Of text: places as far as the Monte Carlo error of the mean reaches.
+        Of text: places as far as the Monte Carlo error of the mean reaches; the error of
+        the sd is left out.
     """
     places = [column for column in summary if column in ("mean", "sd", "median", "mad") or column.endswith(("_lb", "_ub"))]
     shown = pd.DataFrame(index=summary.index)
-    for column in summary:
+    for column in summary.columns.drop("mcse_sd", errors="ignore"):
         if column in places:
             shown[column] = [fixed(value, decimals_for(error, 1)) if error > 0 else f"{value:.4g}"
                              for value, error in zip(summary[column], summary["mcse_mean"], strict=True)]
@@ -110,7 +128,46 @@ def posterior_table(summary):
             shown[column] = [fixed(value, 3) for value in summary[column]]
         else:
             shown[column] = [f"{value:.1g}" for value in summary[column]]
-    return shown.set_axis([_component(name) for name in summary.index]).rename_axis("parameter")
+    words = COLUMNS | {column: {"_lb": "interval from", "_ub": "to"}.get(column[-3:], column) for column in places}
+    return shown.rename(columns=words).set_axis([_component(name) for name in summary.index]).rename_axis("parameter")
+
+
+def sensitivity_table(sensitivity):
+    """How far each prior moves each parameter, for a reader.
+
+    Parameters
+    ----------
+    sensitivity : pandas.DataFrame
+        From `prior_sensitivity`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Of text, one row a parameter and component.
+    """
+    rows = [f"{NAMES[parameter]} of component {component}" for parameter, component in sensitivity.index]
+    moved = {f"prior on {NAMES[block]}s": [fixed(value, 3) for value in sensitivity[block]] for block in sensitivity}
+    return pd.DataFrame(moved, index=pd.Index(rows, name="parameter"))
+
+
+def counts_table(counts):
+    """The numbers of components side by side, for a reader.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        From `choose_component_count`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Of text, one row a number of components.
+    """
+    decimals = {"log_likelihood": ("log likelihood", 1), "bic": ("BIC", 1), "aic": ("AIC", 1), "icl": ("ICL", 1),
+                "elpd": ("left out", 1), "elpd_se": ("its error", 1), "weight": ("stacking weight", 2)}
+    shown = {words: [fixed(value, places) for value in counts[name]] for name, (words, places) in decimals.items()}
+    chains = np.where(counts["trusted"].astype(bool), "trusted", "not trusted")
+    return pd.DataFrame({**shown, "chains": chains}, index=counts.index)
 
 
 def _component(name):
@@ -164,12 +221,13 @@ def verdict_text(checks, cautions, kind="agree"):
     """
     failed, raised = (sum(not check.passed for check in some) for some in (checks, cautions))
     if failed:
-        cause = "" if kind == "agree" else f" The cause: {kind}."
+        cause = " The cause: {}. *What to do first:* {}.".format(*CAUSES[kind]) if kind in CAUSES else ""
         first = f"**Not to be trusted.** {failed} of {len(checks)} checks of the chains failed.{cause}"
     else:
         first = f"**The chains agree and can be trusted.** All {len(checks)} checks passed."
-    second = (f"**{_count(raised, 'caution').capitalize()}** about the model"
-              + (": the chains are not in doubt by this, but the answer may be." if raised else "."))
+    doubt = {0: "", 1: ": no fault of the chains, but a reason to doubt the answer"}.get(
+        raised, ": no fault of the chains, but reasons to doubt the answer")
+    second = f"**{_count(raised, 'caution').capitalize()}** about the model{doubt}."
     ordered = [sorted(some, key=lambda check: check.passed) for some in (checks, cautions)]
     return "\n\n".join([
         first, "\n".join(check_line(check) for check in ordered[0]),
@@ -196,7 +254,7 @@ def answer_text(n, weights, means, sds, errors, apart, trusted):
     str
         Markdown.
     """
-    parts = [f"{estimate(m, dm)} ± {estimate(dm, dm)} with sd {estimate(s, ds)} ± {estimate(ds, ds)}"
+    parts = [f"{plus_minus(m, dm)} with sd {plus_minus(s, ds)}"
              + (f", holding {100 * w:.{decimals_for(100 * dw, 1)}f}% of the values" if len(weights) > 1 else "")
              for w, m, s, dw, dm, ds in zip(weights, means, sds, *errors, strict=True)]
     components = f"{len(parts)} Gaussian component{'s' if len(parts) > 1 else ''}"
@@ -204,8 +262,8 @@ def answer_text(n, weights, means, sds, errors, apart, trusted):
     listed = "; ".join([where, *(f"one around {part}" for part in parts[1:])])
     agree = (f"agree to within {apart:.2f} posterior standard deviations" if apart < 1 else
              f"differ by up to {apart:.1f} posterior standard deviations")
-    doubt = "" if trusted else " But the chains are **not to be trusted**, and neither are these numbers."
-    return f"The {n:,} values are described by **{components}**: {listed}. Bayes and EM {agree}.{doubt}"
+    doubt = "" if trusted else "**Do not trust these numbers:** the chains behind them failed their checks. As they stand, "
+    return f"{doubt}{'The' if trusted else 'the'} {n:,} values are described by **{components}**: {listed}. Bayes and EM {agree}."
 
 
 def as_code(text):

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from fits import simulated
 
@@ -67,6 +68,22 @@ def test_short_names_become_words():
     assert (ax.get_title("left"), ax.get_xlabel(), ax.get_ylabel()) == ("sd of component 1", "mean (data units)", "lag (draws)")
 
 
+def test_chains_are_counted_in_whole_numbers():
+    figure, ax = plt.subplots(figsize=(3, 6))
+    ax.set(ylim=(0, 3), ylabel="Chain")
+    assert any(tick % 1 for tick in ax.get_yticks()), "matplotlib by itself"
+    pictures.put_in_words(figure)
+    assert not any(tick % 1 for tick in ax.get_yticks())
+
+
+def test_the_best_number_of_components_is_one_whose_chains_are_trusted():
+    counts = pd.DataFrame({"bic": [5.0, 4, 6], "aic": [5.0, 4, 3], "icl": [5.0, 4, 6], "elpd": [-9.0, -5, -4],
+                           "elpd_se": 1.0, "trusted": [True, True, False]}, index=[1, 2, 3])
+    left, right = pictures.draw_component_counts(counts).axes
+    assert right.lines[-1].get_xdata()[0] == 2
+    assert not {line.get_color() for line in left.lines} & set(pictures.COMPONENT)
+
+
 def test_a_component_keeps_its_colour_and_nothing_else_has_it():
     shared = {pictures.EM, pictures.TRUTH, pictures.SAMPLE, pictures.POSTERIOR, *pictures.CHAIN}
     assert len(set(pictures.COMPONENT)) == len(pictures.COMPONENT) and not set(pictures.COMPONENT) & shared
@@ -96,6 +113,12 @@ def test_what_is_read_are_probabilities_within_their_intervals(told):
     for each in read:
         assert np.all(each["low"] <= each["high"]) and np.all((each["low"] >= 0) & (each["high"] <= 1))
     assert abs(read[0]["mean"][told["reader"]["start"]] - 0.5) < 0.2
+
+
+def test_what_is_undecided_everywhere_is_read_in_the_middle():
+    same = tuple(np.repeat(values[:, :1], 2, axis=1) for values in CLOUD)
+    told = json.loads(play_figure(SAMPLE, (np.full((100, 2), 0.5), *same[1:]), EM)[MIME])
+    assert abs(unpacked(told["x"])[told["reader"]["start"]] - np.median(SAMPLE.value)) < 0.1
 
 
 def test_the_switches_are_what_there_is_to_show(told):

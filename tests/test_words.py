@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import answer_text, comparison_table, posterior_table, verdict_text
+from helpers import answer_text, comparison_table, counts_table, posterior_table, sensitivity_table, verdict_text
 from mixture.verdict import Check
-from mixture.words import CHECKS, check_line, decimals_for, estimate, fixed
+from mixture.words import CAUSES, CHECKS, check_line, decimals_for, estimate, fixed
 
 GOOD = Check("largest R-hat", 1.0011, 1.01, True, "")
 BAD = Check("smallest bulk ESS", 87.3, 400.0, False, "run longer")
@@ -54,16 +54,41 @@ def test_one_component_has_a_weight_without_uncertainty():
 def test_the_posterior_is_shown_as_far_as_chance_allows():
     table = posterior_table(pd.DataFrame(
         {"mean": [150.6995], "sd": [0.4487], "hdi95_lb": [149.8255], "ess_bulk": [3246.2], "r_hat": [1.00012],
-         "mcse_mean": [0.0077]}, index=["mu[0]"]))
-    assert table.loc["mean of component 0"].tolist() == ["150.700", "0.449", "149.826", "3,246", "1.000", "0.008"]
+         "mcse_mean": [0.0077], "mcse_sd": [0.0054]}, index=["mu[0]"]))
+    assert table.loc["mean of component 0"].to_dict() == {
+        "mean": "150.700", "sd": "0.449", "interval from": "149.826", "bulk ESS": "3,246", "R\u2011hat": "1.000",
+        "error of mean": "0.008"}
+
+
+def test_what_the_priors_move_is_in_words():
+    index = pd.MultiIndex.from_tuples([("w", 0), ("sigma", 1)])
+    table = sensitivity_table(pd.DataFrame({"mu": [0.0, 0.01349], "sigma": [np.nan, 0.3681]}, index=index))
+    assert table.loc["weight of component 0"].to_dict() == {"prior on means": "0.000", "prior on sds": "–"}
+    assert table.loc["sd of component 1"].to_dict() == {"prior on means": "0.013", "prior on sds": "0.368"}
+
+
+def test_a_number_of_components_without_a_fit_has_dashes_and_says_whether_its_chains_count():
+    numbers = {"log_likelihood": -203.482, "bic": 442.22, "aic": 422.96, "icl": np.nan, "elpd": -212.2, "elpd_se": 8.5,
+               "weight": 1.0}
+    table = counts_table(pd.DataFrame([{**numbers, "trusted": True}, {**numbers, "trusted": False}], index=[3, 4]))
+    assert table.loc[3].tolist() == ["−203.5", "442.2", "423.0", "–", "−212.2", "8.5", "1.00", "trusted"]
+    assert table.loc[4, "chains"] == "not trusted"
 
 
 def test_a_verdict_names_failures_first_and_says_what_to_do():
     lines = verdict_text([GOOD, BAD], [DOUBT], "slow mixing").splitlines()
-    assert lines[0] == "**Not to be trusted.** 1 of 2 checks of the chains failed. The cause: slow mixing."
+    assert lines[0] == ("**Not to be trusted.** 1 of 2 checks of the chains failed. The cause: no chain is stuck, yet together "
+                        "they have not settled. *What to do first:* raise tune and draws.")
     assert [line[:3] for line in lines if line.startswith("- ")] == ["- ✗", "- ✓", "- ⚠"]
     assert "smallest bulk ESS 87.3 (at least 400). *What to do:* run longer." in lines[2]
-    assert any(line.startswith("**One caution**") for line in lines)
+    assert any(line.startswith("**One caution**") and "a reason" in line for line in lines)
+
+
+def test_every_cause_of_disagreement_is_told_with_what_helps():
+    for kind, (cause, remedy) in CAUSES.items():
+        first = verdict_text([BAD], [DOUBT, DOUBT], kind).splitlines()[0]
+        assert cause in first and remedy in first
+    assert "cause" not in verdict_text([BAD], [DOUBT, DOUBT]), "chains that agree, yet are too short"
 
 
 def test_a_trusted_verdict_says_so_and_gives_no_advice():
@@ -79,8 +104,9 @@ def test_a_check_without_words_keeps_its_name():
 
 def test_the_answer_is_two_sentences_with_numbers():
     text = answer_text(1000, [0.728, 0.272], [150.7, 203.0], [10.4, 17.8], ([0.016] * 2, [0.45, 1.5], [0.34, 1.2]), 0.15, True)
-    assert "**2 Gaussian components**: one around 150.70 ± 0.45 with sd 10.40 ± 0.34, holding 73% of the values" in text
+    told = "**2 Gaussian components**: one around 150.70 ± 0.45 with sd 10.40 ± 0.34, holding 73% of the values"
+    assert told in text.replace("\u00a0±\u00a0", " ± ") and " ± " not in text, "no line ends within a number"
     assert "agree to within 0.15" in text and "trusted" not in text
     single = answer_text(9, [1.0], [5.0], [2.0], ([0.0], [0.5], [0.3]), 2.0, False)
-    assert "**1 Gaussian component**: around 5.00 ± 0.50" in single
-    assert "differ by up to 2.0" in single and "**not to be trusted**" in single
+    assert "**1 Gaussian component**: around 5.00\u00a0±\u00a00.50" in single
+    assert "differ by up to 2.0" in single and single.startswith("**Do not trust these numbers:**")
