@@ -77,7 +77,7 @@ def explore_priors(sample, priors):
 
 def _handles(sample, priors):
     """The handles, and a function that reads them as priors."""
-    look = {"style": {"description_width": "11em"}, "layout": {"width": "32em"}, "continuous_update": False}
+    look = {"style": {"description_width": "14em"}, "layout": {"width": "36em"}, "continuous_update": False}
     span = sample.high - sample.low
 
     def linear(words, value, low, high):

@@ -1,17 +1,25 @@
 """The notebooks: their parameters, their form, and that each runs and prints what it stored."""
 
 import ast
+import contextlib
 import json
+import os
 import re
+import secrets
 import shutil
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from parameters import NAMES, load
+from runner.shots import open_browser
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -99,3 +107,61 @@ def test_every_notebook_runs_by_itself_and_prints_what_it_stored(tmp_path):
     assert done.returncode == 0, done.stdout[-4000:]
     checked = [cell for path in CHAIN for cell in tagged(path, "nbval-check-output")]
     assert len(checked) >= 6 and all(cell["outputs"] for cell in checked), "nothing stored to check against"
+
+
+# -- in JupyterLab ----------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def opened_lab(folder, root):
+    """A JupyterLab on this machine alone, behind a token, with nothing of the user's own settings; its address."""
+    places = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("RUNTIME", "CONFIG", "DATA")}
+    token = secrets.token_hex(16)
+    server = subprocess.Popen(
+        [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0",
+         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None", str(root)],
+        env=os.environ | places | {"JUPYTER_TOKEN": token}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    told = Path(places["JUPYTER_RUNTIME_DIR"]) / f"jpserver-{server.pid}.json"
+    try:
+        begun = time.monotonic()
+        while not told.exists():
+            assert server.poll() is None and time.monotonic() - begun < 60, "JupyterLab did not start"
+            time.sleep(0.1)
+        yield f"{json.loads(told.read_text())['url']}lab/tree/{{}}?token={token}"
+    finally:
+        server.terminate()  # it ends its kernels
+        server.wait(30)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromedriver") is None, reason="no chromedriver on this machine")
+def test_in_jupyterlab_the_handles_move_the_priors(real_run, tmp_path):
+    source = ROOT / "notebooks" / "02_bayesian_fit.ipynb"
+    notebook = json.loads(source.read_text())
+    last = next(i for i, cell in enumerate(notebook["cells"]) if text(cell).startswith("explore_priors("))
+    shutil.copytree(real_run, tmp_path / "runs" / "default")
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / source.name).write_text(json.dumps(notebook | {"cells": notebook["cells"][:last + 1]}))
+    with opened_lab(tmp_path, tmp_path / "notebooks") as address:
+        lab = open_browser()
+        lab.set_window_size(1300, 1400)  # JupyterLab draws only the cells in view
+
+        def found(selector):
+            return WebDriverWait(lab, 60).until(lambda _: lab.find_elements(By.CSS_SELECTOR, selector))
+
+        try:
+            lab.get(address.format(source.name))
+            WebDriverWait(lab, 60).until(lambda _: "| Idle" in found("#jp-main-statusbar")[0].text)
+            next(menu for menu in found(".lm-MenuBar-item") if menu.text == "Run").click()
+            found(".lm-Menu-item[data-command='runmenu:run-all']")[0].click()
+            sliders, (picture, lines) = found(".widget-slider"), found(".widget-html-content")
+            assert len(sliders) == 6 and all(slider.is_displayed() for slider in sliders)
+            labels = "return [...document.querySelectorAll('.widget-label')].filter(l => l.scrollWidth > l.clientWidth)"
+            assert lab.execute_script(labels) == [], "a label is cut off"
+            before = [each.get_attribute("innerHTML") for each in (picture, lines)]
+            assert "<svg" in before[0] and "mean_prior_mean: [145, 210]" in before[1]
+            found(".widget-slider .noUi-handle")[0].send_keys(Keys.ARROW_LEFT * 3)
+            WebDriverWait(lab, 30).until(lambda _: "[145, 210]" not in lines.get_attribute("innerHTML"))
+            WebDriverWait(lab, 30).until(lambda _: picture.get_attribute("innerHTML") != before[0])
+        finally:
+            lab.quit()
