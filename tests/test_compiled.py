@@ -38,7 +38,7 @@ def test_models_of_another_form_do_not():
 @pytest.mark.parametrize("latent", [False, True])
 def test_a_fit_is_the_same_just_compiled_and_after_another_sample_s(latent):
     def draws(sample):
-        return fit(sample, priors=PRIORS["lognormal"], draws=50, tune=50, latent=latent).tree["posterior"]["mu"].values
+        return fit(sample, priors=PRIORS["lognormal"], draws=50, latent=latent).tree["posterior"]["mu"].values
 
     first, other, again = draws(ONE), draws(OTHER), draws(ONE)
     assert_array_equal(first, again)
