@@ -46,14 +46,14 @@ def exact_fit():
 @pytest.fixture(scope="session")
 def single_fit(exact_fit):
     """The same sample, taken for one component."""
-    return fit(exact_fit.sample, k=1)
+    return fit(exact_fit.sample, k=1, chains=4)
 
 
 @pytest.fixture(scope="session")
 def grouped_fit(exact_fit):
     """The same sample and priors on cells, narrow enough to be the same posterior."""
     cells = group_sample(exact_fit.sample, 0.02)
-    return fit(cells, priors=exact_fit.priors)
+    return fit(cells, priors=exact_fit.priors, chains=4)
 
 
 @pytest.fixture(scope="session")
