@@ -78,21 +78,21 @@ test-slow: $(READY)
 
 test-all: test test-slow  ## run all tests: generated input by the thousand, runs stopped at any moment, planted errors
 
-bench: $(READY) .venv-peers/.ready  ## run the benchmarks; results in benchmarks/results (half an hour)
+bench: $(READY) .venv-peers/.ready  ## run the benchmarks; results in benchmarks/results
 	@for name in whole_report assignment_steps sweep; do $(PYTHON) -m benchmarks.$$name || exit 1; done
 	@for name in samplers any_size; do .venv-peers/bin/python -m benchmarks.$$name || exit 1; done
 
-# A quarter of an hour on two quiet cores each; a sweep that is done is not run again.
+# A sweep that is done is not run again.
 STUDIES = study_assignment_steps.ipynb study_scaling.ipynb study_priors.ipynb sweep_report.ipynb
-studies: $(READY)  ## run the studies of the post's claims, with their sweeps, and store them (an hour)
+studies: $(READY)  ## run the studies of the post's claims, with their sweeps, and store them
 	@for name in scaling priors; do $(PYTHON) report.py sweep sweeps/$$name.yml || [ $$? -eq 3 ] || exit 1; done
 	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute $(STUDIES)
 	cd notebooks && $(CLEAN_METADATA) $(STUDIES)
 
-calibrate: $(READY)  ## run the study of calibration: 1,500 fits to samples whose truth is known (some minutes)
+calibrate: $(READY)  ## run the study of calibration: 1,500 fits to samples whose truth is known
 	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute study_calibration.ipynb
 
-coverage: $(READY)  ## run the study of the intervals' coverage (some minutes)
+coverage: $(READY)  ## run the study of the intervals' coverage
 	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute study_coverage.ipynb
 
 lock: | $(UV)  ## pin pyproject.toml's dependencies anew, the benchmarks' own apart
