@@ -53,20 +53,20 @@ figures: runs/default/manifest.json  ## take the README's pictures of the defaul
 lab: runs/default/manifest.json  ## open JupyterLab on the notebooks
 	$(PYTHON) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
-# What nbconvert writes of the notebook that it ran, apart from its outputs, is not kept.
-CLEAN_METADATA = ../$(PYTHON) -m nbconvert --to notebook --inplace --ClearMetadataPreprocessor.enabled=True \
+# What nbconvert writes of the notebook that it ran, apart from its outputs, is not kept, nor what samplers say as they run.
+CLEAN_STORED = ../$(PYTHON) -m nbconvert --to notebook --inplace --ClearMetadataPreprocessor.enabled=True \
     --ClearMetadataPreprocessor.preserve_nb_metadata_mask='{"chain", "kernelspec", "language_info"}' \
-    --ClearMetadataPreprocessor.preserve_cell_metadata_mask='{"tags"}'
+    --ClearMetadataPreprocessor.preserve_cell_metadata_mask='{"tags"}' \
+    --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_all_outputs_tags='{"progress"}'
 
 # The notebooks' defaults point to this run folder. Status 3, a report not to be trusted, is still a report.
 runs/default/manifest.json: | $(READY)
 	@$(PYTHON) report.py run params/default.yml || [ $$? -eq 3 ]
 
-# nbconvert runs them where they stand, as JupyterLab does; what the sampler says while it runs is not kept.
+# nbconvert runs them where they stand, as JupyterLab does.
 notebooks: $(READY)  ## run the notebooks in their place and store their outputs
 	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute 0*.ipynb
-	cd notebooks && $(CLEAN_METADATA) --TagRemovePreprocessor.enabled=True \
-	    --TagRemovePreprocessor.remove_all_outputs_tags='{"progress"}' 0*.ipynb
+	cd notebooks && $(CLEAN_STORED) 0*.ipynb
 
 test: $(READY)  ## run the tests, the notebooks among them, in under five minutes
 	$(PYTHON) -m pytest -n 2 --dist loadfile --durations 12 -m "not slow" tests
@@ -87,13 +87,15 @@ STUDIES = study_assignment_steps.ipynb study_scaling.ipynb study_priors.ipynb sw
 studies: $(READY)  ## run the studies of the post's claims, with their sweeps, and store them
 	@for name in scaling priors; do $(PYTHON) report.py sweep sweeps/$$name.yml || [ $$? -eq 3 ] || exit 1; done
 	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute $(STUDIES)
-	cd notebooks && $(CLEAN_METADATA) $(STUDIES)
+	cd notebooks && $(CLEAN_STORED) $(STUDIES)
 
 calibrate: $(READY)  ## run the study of calibration: 1,500 fits to samples whose truth is known
 	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute study_calibration.ipynb
+	cd notebooks && $(CLEAN_STORED) study_calibration.ipynb
 
 coverage: $(READY)  ## run the study of the intervals' coverage
 	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute study_coverage.ipynb
+	cd notebooks && $(CLEAN_STORED) study_coverage.ipynb
 
 lock: | $(UV)  ## pin pyproject.toml's dependencies anew, the benchmarks' own apart
 	$(PIN) --output-file requirements.lock pyproject.toml
