@@ -15,7 +15,7 @@ from helpers import Sample, group_sample
 from runner.shots import open_browser
 
 # `make test` uses the first; `make test-all` asks for the second.
-settings.register_profile("steady", derandomize=True, deadline=None, max_examples=50)
+settings.register_profile("steady", derandomize=True, deadline=None, max_examples=25)
 settings.register_profile("thorough", derandomize=True, deadline=None, max_examples=400)
 settings.load_profile("steady")
 
