@@ -26,9 +26,13 @@ class _Form:
 
     def is_of(self, other):
         """Whether the two differ in the values of their data alone."""
-        mine, theirs = ([v for v in graph_inputs(form.graph.outputs) if not isinstance(v, Constant)] for form in (self, other))
+        mine, theirs = self.inputs(), other.inputs()
         return (self.coords == other.coords and [v.type for v in mine] == [v.type for v in theirs]
                 and equal_computations(self.graph.outputs, other.graph.outputs, mine, theirs))
+
+    def inputs(self):
+        """Data, generators and lengths: whatever is no constant."""
+        return [v for v in graph_inputs(self.graph.outputs) if not isinstance(v, Constant)]
 
 
 _twins: list[tuple[_Form, FrozenModel]] = []

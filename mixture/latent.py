@@ -105,15 +105,15 @@ class SummaryNUTS(pm.NUTS):
 
     def __init__(self, *, model=None, **options):
         model = pm.modelcontext(model)
-        self.data, self.k = model["values"], model["mu"].type.shape[0]
+        self.data = model["values"]
         if model not in _densities:
             _densities[model] = _density_by_summary(model)
         density, self.summary = _densities[model]
         super().__init__(_components(model), model=model, logp_dlogp_func=density, **options)
 
     def step(self, point):
-        values = self.data.get_value(borrow=True)
-        self.summary.set_value(summarise_components(values, point["assignment"], self.k), borrow=True)
+        values, k = self.data.get_value(borrow=True), self.summary.type.shape[1]
+        self.summary.set_value(summarise_components(values, point["assignment"], k), borrow=True)
         moved, stats = super().step({name: point[name] for name in self.var_names})
         return {**point, **moved}, stats
 

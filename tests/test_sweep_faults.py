@@ -171,6 +171,14 @@ def cluster(shot):
         process.wait()
 
 
+def ends_well_on(sweep, *processes):
+    """The sweep ends well, and nothing of it stays once its cluster is told to go."""
+    ends_well(sweep)
+    for process in processes:
+        process.terminate()
+    sweep.nothing_stays()
+
+
 @slow
 def test_a_cluster_runs_the_points_and_a_scheduler_that_goes_takes_none_along(shot, cluster):
     sweep = shot()
@@ -189,11 +197,8 @@ def test_a_cluster_runs_the_points_and_a_scheduler_that_goes_takes_none_along(sh
     sweep.nothing_stays()
     address, scheduler, workers = cluster(sweep)
     sweep.start("--scheduler", address)
-    ends_well(sweep)
+    ends_well_on(sweep, *workers, scheduler)
     assert done.items() <= sweep.finished().items()
-    for process in (*workers, scheduler):
-        process.terminate()
-    sweep.nothing_stays()
 
 
 @slow
@@ -203,10 +208,7 @@ def test_a_worker_of_a_cluster_that_is_killed_costs_no_point(shot, cluster):
     sweep.start("--scheduler", address)
     sweep.two_are_done()
     sweep.processes("ipykernel_launcher")[0].parent().kill()
-    ends_well(sweep)
-    for process in (*workers, scheduler):
-        process.terminate()
-    sweep.nothing_stays()
+    ends_well_on(sweep, *workers, scheduler)
 
 
 # -- no room, no turn -------------------------------------------------------------------------
