@@ -30,8 +30,9 @@ from jupyter_client.utils import run_sync
 READY_SECONDS = 300  # a cold machine without bytecode may import for minutes
 
 # What would reach the next notebook: names, open figures, matplotlib's and the inline backend's settings.
+# What is left is imported or compiled, and stays: frozen, so that no collection of garbage walks through it again.
 WIPE = """
-import os, sys
+import gc, os, sys
 os.chdir({folder!r})
 if "matplotlib.pyplot" in sys.modules:
     sys.modules["matplotlib.pyplot"].close("all")
@@ -39,6 +40,7 @@ if "matplotlib.pyplot" in sys.modules:
 if "matplotlib_inline.config" in sys.modules:
     inline = sys.modules["matplotlib_inline.config"].InlineBackend.instance()
     inline.figure_formats, inline.print_figure_kwargs = {{"png"}}, {{"bbox_inches": "tight"}}
+gc.freeze()
 """
 
 # Waits for its input to end, which it does when the parent ends, however: then kernel and folder go too.
@@ -181,7 +183,7 @@ class WarmKernel:
         Parameters
         ----------
         notebook, output : path-like
-            What to execute, and where papermill writes it, cell by cell.
+            What to execute, and where papermill writes it when it has ended.
         parameters : dict
             Plain Python values for the cell tagged `parameters`.
         folder : path-like
