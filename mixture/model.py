@@ -390,5 +390,5 @@ def observed_sample(tree):
 
 def read_posterior(path):
     """A saved posterior, in memory so that the file is free to be replaced."""
-    with xr.open_datatree(path, engine="h5netcdf") as tree:
+    with xr.open_datatree(path, engine="netcdf4") as tree:
         return tree.load()

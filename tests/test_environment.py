@@ -16,7 +16,7 @@ DIRECT = {canonicalize_name(r.name): r for r in map(Requirement, PROJECT["depend
 LOCK = (ROOT / "requirements.lock").read_text()
 PINS = dict(re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==(\S+)", LOCK, re.MULTILINE))
 CONDA_NAMES = {"dask-core": "dask", "matplotlib-base": "matplotlib"}
-CONDA_ONLY = {"python", "pip", "setuptools", "h5netcdf", "h5py"}  # pip's own needs and arviz[h5netcdf] spelled out
+CONDA_ONLY = {"python", "pip", "setuptools", "netcdf4"}  # pip's own needs and arviz[netcdf4] spelled out
 
 
 def conda():
