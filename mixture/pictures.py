@@ -108,7 +108,7 @@ def _size_of(artist):
 
 def _save(figure, kind, **options):
     file = io.BytesIO()
-    figure.savefig(file, format=kind, transparent=True, bbox_inches="tight", pad_inches=0.05, **options)
+    figure.savefig(file, format=kind, transparent=True, **options)
     return file.getvalue()
 
 
