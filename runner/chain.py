@@ -7,6 +7,9 @@ record
     that went into it, and the hash of each file that came out
 stale
     said of a stage whose record does not match what would go into it now
+prose
+    a notebook's cells that are read and not run: to change them runs nothing, and the
+    executed notebook is worded anew
 
 A file reaches its name in the run folder by `os.replace`: an executed notebook after
 the files its stage wrote, the manifest after everything. So a run that is interrupted
@@ -230,12 +233,12 @@ def folder_parameters(parameters, folder):
 
 
 def stage_hash(stage, values, folder, data):
-    """The hash of all that goes into a stage: parameters, cells, code, files it reads."""
+    """The hash of all that goes into a stage: parameters, cells that run, code, files it reads."""
     root = stage.path.parent.parent
     code = [root / "requirements.lock", *project_code(stage)]
     return value_hash({
         "parameters": {name: values[name] for name in stage.parameters},
-        "cells": [(cell["cell_type"], source(cell["source"]), sorted(tags(cell))) for cell in stage.cells],
+        "cells": [(source(cell["source"]), sorted(tags(cell))) for cell in stage.cells if cell["cell_type"] == "code"],
         "writes": stage.writes,
         "code": {str(path.relative_to(root)): file_hash(path) for path in code},
         "reads": {name: file_hash(folder / name) for name in stage.reads},
@@ -253,6 +256,27 @@ def is_current(stage, expected, folder):
     record = _record(folder, stage.notebook)
     outputs = {name: file_hash(folder / name) for name in stage.writes}
     return record.get("hash") == expected and record.get("outputs") == outputs and None not in outputs.values()
+
+
+def is_worded(stage, folder):
+    """Whether the executed notebook's prose is the stage's, cell by cell."""
+    executed = read_json(folder / stage.notebook)["cells"]
+    return _prose(stage.cells) == _prose([cell for cell in executed if "injected-parameters" not in tags(cell)])
+
+
+def _prose(cells):
+    return [None if cell["cell_type"] == "code" else (cell["cell_type"], source(cell["source"])) for cell in cells]
+
+
+def word_anew(stage, executed):
+    """An executed notebook with the stage's prose between the cells that ran."""
+    ran, cells = (cell for cell in executed["cells"] if cell["cell_type"] == "code"), []
+    for cell in stage.cells:
+        text = {"metadata": {"tags": tags(cell)}, "source": source(cell["source"]).splitlines(keepends=True)}
+        cells.append(next(ran) if cell["cell_type"] == "code" else {**cell, **text})
+        if "parameters" in tags(cell):
+            cells.append(next(ran))  # what papermill injected
+    return {**executed, "cells": cells}
 
 
 # -- the run folder ---------------------------------------------------------------------------
@@ -435,7 +459,8 @@ class Passage:
 
     def _is_finished(self, manifest):
         return (is_manifest(manifest) and manifest["status"] == "finished"
-                and all(is_current(stage, self._hash(stage), self.folder) for stage in self.stages)
+                and all(is_current(stage, self._hash(stage), self.folder) and is_worded(stage, self.folder)
+                        for stage in self.stages)
                 and manifest["parameters"] == self._shown_parameters()
                 and (not self.page or self._has_page(manifest)))
 
@@ -457,6 +482,7 @@ class Passage:
             for number, stage in enumerate(self.stages):
                 expected = self._hash(stage)
                 if not force and is_current(stage, expected, self.folder):
+                    self._word(stage)
                     self.audience.begin(number + 1, len(self.stages), stage)
                     self.audience.end(None)
                     continue
@@ -464,6 +490,12 @@ class Passage:
                 kernel = kernel or stack.enter_context(self._start_kernel(self.stages[number:]))
                 bar = self.audience.begin(number + 1, len(self.stages), stage)
                 self.audience.end(self._run_stage(stage, expected, kernel, bar))
+
+    def _word(self, stage):
+        """See that the executed notebook of a stage that need not run has the stage's prose."""
+        if not is_worded(stage, self.folder):
+            (self.folder / REPORT).unlink(missing_ok=True)
+            write_json(self.folder / stage.notebook, word_anew(stage, read_json(self.folder / stage.notebook)))
 
     @contextlib.contextmanager
     def _start_kernel(self, stages):

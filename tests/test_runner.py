@@ -63,6 +63,9 @@ def house(tmp_path, kernel):
         def record(self, name):
             return json.loads((self.out / f"{name}.ipynb").read_text())["metadata"]["chain"]
 
+        def cells(self, name):
+            return json.loads((self.out / f"{name}.ipynb").read_text())["cells"]
+
     return House()
 
 
@@ -104,11 +107,25 @@ def test_nothing_runs_twice(house):
     assert {path.name: path.stat().st_mtime_ns for path in house.out.iterdir()} == before
 
 
-def test_rewording_a_notebook_reruns_that_one_only(house):
+@pytest.mark.parametrize("old, new", [
+    ("# 2 · Double", "# 2 · Twice"),
+    ('"# 2 · Double"}', '"# 2 · Double"}, {"cell_type": "markdown", "id": "x", "metadata": {}, "source": "Look:\\nthere"}')])
+def test_rewording_a_notebook_runs_none_and_gives_what_running_would(house, old, new):
     house.run()
-    house.edit("02_double", "2 · Double", "2 · Twice")
+    house.edit("02_double", old, new)
+    assert house.run() == []
+    assert not house.outcome.up_to_date
+    worded, page = house.cells("02_double"), (house.out / chain.REPORT).read_text()
+    assert house.run() == [] and house.outcome.up_to_date
+    house.run(force=True)
+    assert house.cells("02_double") == worded
+    assert ("2 · Twice" in page) == ("Twice" in new) and ("Look:" in page) == ("Look:" in new)
+
+
+def test_changing_what_a_notebook_runs_reruns_that_one_only(house):
+    house.run()
+    house.edit("02_double", "number * 2", "2 * number")
     assert house.run() == ["02_double"]
-    assert "2 · Twice" in (house.out / chain.REPORT).read_text()
 
 
 def test_a_parameter_reruns_the_stages_that_it_reaches(house):
