@@ -1,5 +1,6 @@
 """The mixture as a PyMC model, and its posterior by MCMC."""
 
+import sys
 import time
 from dataclasses import dataclass, replace
 from multiprocessing import parent_process
@@ -260,6 +261,7 @@ def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_a
     with compiled_twin(model) as model:
         tree = pm.sample(
             draws, tune=tune, chains=len(starts), cores=min(available_cores(), len(starts)),
+            mp_ctx="fork" if sys.platform == "linux" else None,  # where Python's default is another, each chain compiles anew
             nuts_sampler="pymc", random_seed=seeds, initvals=starts, init="adapt_diag",
             **({"step": latent_steps(model, latent_step, target_accept)} if latent else {"target_accept": target_accept}),
             var_names=[*NAMES, "assignment"] if latent and keep_assignments else list(NAMES),
