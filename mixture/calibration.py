@@ -30,7 +30,7 @@ from mixture.cores import available_cores
 from mixture.density import mixture_log_likelihood
 from mixture.files import write_whole
 from mixture.latent import latent_steps
-from mixture.model import NAMES, Priors, build_model, start_nutpie, unconstrained_function
+from mixture.model import NAMES, Priors, build_model, likelihood_data, start_nutpie, unconstrained_function
 from mixture.sample import Sample, group_sample, random_stream, simulate_mixture, sort_components
 
 MODELS = ("marginal", "grouped", "latent")
@@ -136,9 +136,8 @@ class Refitter:
 
     def _fit_by_nutpie(self, sample, start, rng):
         seen = self.seen(sample)
-        data = {"values": seen.value} if seen.exact else {name: getattr(seen, name) for name in ("lower", "upper", "count")}
         point = np.concatenate(self._unconstrained(*start))
-        chain = start_nutpie(self.compiled.with_data(**data), point, int(rng.integers(2**31)), self.recipe.draws,
+        chain = start_nutpie(self.compiled.with_data(**likelihood_data(seen)), point, int(rng.integers(2**31)), self.recipe.draws,
                              self.recipe.tune, target_accept=0.9)
         tree = chain.wait()
         return tuple(tree["posterior"][name].values[0] for name in NAMES)

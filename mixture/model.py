@@ -10,7 +10,6 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 import xarray as xr
-from pymc.distributions.dist_math import log_diff_normal_cdf
 from pymc.distributions.transforms import Interval, ordered
 
 from mixture.compiled import compiled_twin
@@ -103,8 +102,9 @@ def build_model(sample, priors, latent=False, ordering=True):
     pymc.Model
         Variables w, mu and sigma over dim component (and assignment).
     """
-    k = len(priors.mean_center)
-    with pm.Model(coords={"component": np.arange(k), "observation": np.arange(len(sample.count))}) as model:
+    k, data = len(priors.mean_center), likelihood_data(sample)
+    rows = len(data["values" if sample.exact else "count"])
+    with pm.Model(coords={"component": np.arange(k), "observation": np.arange(rows)}) as model:
         if k > 1:
             w = pm.Dirichlet("w", np.full(k, priors.weight_concentration), dims="component")
         else:
@@ -115,14 +115,24 @@ def build_model(sample, priors, latent=False, ordering=True):
         sigma = _sd_prior(priors)
         if latent:
             z = pm.Categorical("assignment", w, dims="observation")
-            pm.Normal("x", mu[z], sigma[z], observed=pm.Data("values", sample.value), dims="observation")
+            pm.Normal("x", mu[z], sigma[z], observed=pm.Data("values", data["values"]), dims="observation")
         elif sample.exact:
-            pm.NormalMixture("x", w, mu, sigma=sigma, observed=pm.Data("values", sample.value), dims="observation")
+            pm.NormalMixture("x", w, mu, sigma=sigma, observed=pm.Data("values", data["values"]), dims="observation")
         else:
-            cells = (pm.Data(name, getattr(sample, name)) for name in ("lower", "upper"))
-            pm.CustomDist("x", w, mu, sigma, *cells, logp=_log_counts, observed=pm.Data("count", sample.count),
-                          dims="observation")
+            pm.CustomDist("x", w, mu, sigma, pm.Data("edges", data["edges"]), logp=_log_counts,
+                          observed=pm.Data("count", data["count"]), dims="observation")
     return model
+
+
+def likelihood_data(sample):
+    """What the model's data containers hold, by name: values; or edges in increasing order and the counts between them."""
+    if sample.exact:
+        return {"values": sample.value}
+    order = np.argsort(sample.lower)
+    lower, upper, count = sample.lower[order], sample.upper[order], sample.count[order]
+    # Where a cell does not touch the next, a gap with no count follows.
+    last = np.append(np.abs(lower[1:] - upper[:-1]) > 1e-6 * sample.width, True).nonzero()[0]
+    return {"edges": np.insert(lower, last + 1, upper[last]), "count": np.insert(count, last[:-1] + 1, 0)}
 
 
 def _sd_prior(priors):
@@ -134,9 +144,16 @@ def _sd_prior(priors):
     return pm.LogNormal("sigma", np.log(priors.sd_scale), 1, **shape)
 
 
-def _log_counts(count, w, mu, sigma, lower, upper):
-    """Multinomial log likelihood of the counts, less its constant: count x log sum_k w_k (Phi - Phi)."""
-    mass = log_diff_normal_cdf(mu, sigma, upper[:, None], lower[:, None])
+def _log_counts(count, w, mu, sigma, edges):
+    """Multinomial log likelihood of the counts, less its constant: count x log sum_k w_k (Phi - Phi).
+
+    Neighbours share an edge, and Phi is taken there once, as log Phi(-|z|): exact in both tails.
+    """
+    z = (edges[:, None] - mu) / sigma
+    tail = pt.log(pt.erfcx(abs(z) / np.sqrt(2)) / 2) - z**2 / 2
+    around, left, right = (z[:-1] < 0) & (z[1:] > 0), tail[:-1], tail[1:]
+    apart = pt.switch(around, 1.0, abs(left - right))  # 0 in a cell centered on the mean, where its gradient would be NaN
+    mass = pt.switch(around, pt.log1p(-pt.exp(left) - pt.exp(right)), pt.maximum(left, right) + pt.log1mexp(-apart))
     return count * pt.logsumexp(pt.log(w) + mass, axis=-1)
 
 

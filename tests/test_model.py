@@ -48,8 +48,7 @@ def test_the_models_density_is_likelihood_times_priors(k, family, cells):
     weights, means, sds = rng.dirichlet(np.ones(k)), np.sort(rng.normal(2, 2, k)), rng.uniform(0.5, 2, k)
     point = {"mu": means, "sigma": sds} | ({"w": weights} if k > 1 else {})
     expected = log_prior(priors, weights, means, sds) + sample.count @ mixture_log_likelihood(sample, weights, means, sds)
-    close = 1e-6 if cells else 1e-9  # PyMC takes the square root of 2 in single precision
-    assert log_density(build_model(sample, priors))(point) == pytest.approx(expected, rel=close)
+    assert log_density(build_model(sample, priors))(point) == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_latent_models_density_is_that_of_values_and_assignments():
