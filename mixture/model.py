@@ -152,8 +152,8 @@ def _log_counts(count, w, mu, sigma, edges):
     z = (edges[:, None] - mu) / sigma
     tail = pt.log(pt.erfcx(abs(z) / np.sqrt(2)) / 2) - z**2 / 2
     around, left, right = (z[:-1] < 0) & (z[1:] > 0), tail[:-1], tail[1:]
-    apart = pt.switch(around, 1.0, abs(left - right))  # 0 in a cell centered on the mean, where its gradient would be NaN
-    mass = pt.switch(around, pt.log1p(-pt.exp(left) - pt.exp(right)), pt.maximum(left, right) + pt.log1mexp(-apart))
+    beside = pt.maximum(left, right) + pt.log1mexp(-abs(left - right))
+    mass = pt.switch(around, pt.log1p(-pt.exp(left) - pt.exp(right)), beside)
     return count * pt.logsumexp(pt.log(w) + mass, axis=-1)
 
 

@@ -272,7 +272,7 @@ def word_anew(stage, executed):
     """An executed notebook with the stage's prose between the cells that ran."""
     ran, cells = (cell for cell in executed["cells"] if cell["cell_type"] == "code"), []
     for cell in stage.cells:
-        text = {"metadata": {"tags": tags(cell)}, "source": source(cell["source"]).splitlines(keepends=True)}
+        text = {"metadata": {**cell["metadata"], "tags": tags(cell)}, "source": source(cell["source"]).splitlines(keepends=True)}
         cells.append(next(ran) if cell["cell_type"] == "code" else {**cell, **text})
         if "parameters" in tags(cell):
             cells.append(next(ran))  # what papermill injected

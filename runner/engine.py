@@ -43,7 +43,7 @@ def execute(kernel, notebook, output, parameters, bar):
         papermill.execute_notebook(
             notebook, output, parameters=parameters, engine_name="warm", kernel_name="python3",
             language="python", progress_bar=False, kernel=kernel, output=output, bar=bar,
-            # To write the whole notebook before and after each cell takes a tenth of a report's time.
+            # To write the whole notebook before and after each cell takes more than a second of a report.
             request_save_on_cell_execute=False)
     except PapermillExecutionError as error:
         raise NotebookError(error.ename, error.evalue) from None

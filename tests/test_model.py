@@ -51,6 +51,15 @@ def test_the_models_density_is_likelihood_times_priors(k, family, cells):
     assert log_density(build_model(sample, priors))(point) == pytest.approx(expected, rel=1e-9)
 
 
+def test_cells_with_gaps_and_a_cell_around_the_mean_have_their_density_and_a_finite_gradient():
+    sample = Sample(np.array([-30.0, -1.0, 5.0]), np.array([-28.0, 1.0, 7.0]), np.array([1, 4, 2]))
+    priors, components = choose_priors(sample, 1), (np.ones(1), np.zeros(1), np.full(1, 2.0))
+    model = build_model(sample, priors)
+    expected = log_prior(priors, *components) + sample.count @ mixture_log_likelihood(sample, *components)
+    assert log_density(model)({"mu": components[1], "sigma": components[2]}) == pytest.approx(expected, rel=1e-9)
+    assert np.isfinite(model.compile_dlogp()({"mu_ordered__": np.zeros(1), "sigma_log__": np.zeros(1)})).all()
+
+
 def test_the_latent_models_density_is_that_of_values_and_assignments():
     sample, rng = simulated(30), np.random.default_rng(2)
     priors, assignment = choose_priors(sample, 2), rng.integers(2, size=30)
