@@ -161,7 +161,7 @@ def cluster(shot):
         quiet = {"cwd": "/", "env": sweep.env, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         scheduler, *workers = (
             subprocess.Popen([sys.executable, "-m", f"distributed.cli.dask_{kind}", *here, *more], **quiet)
-            for kind, more in (("scheduler", ["--port", "0"]), *[("worker", ["--nthreads", "1", "--death-timeout", "10"])] * 2))
+            for kind, more in (("scheduler", ["--port", "0"]), *[("worker", ["--nthreads", "1", "--death-timeout", "60"])] * 2))
         running.extend([scheduler, *workers])
         return sweep.until(lambda: (chain.read_json(address) or {}).get("address")), scheduler, workers
 
