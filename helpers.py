@@ -48,11 +48,14 @@ from mixture.model import (
     draw_prior,        # what the priors alone say
     observed_sample,   # the sample as the likelihood saw it
     posterior_draws,   # a posterior as arrays
-    sample_posterior,  # MCMC
-    starting_points,   # one a chain, near EM's maxima
     thin,              # some of the draws, evenly spaced
 )
+from mixture.sampling import (
+    sample_posterior,  # MCMC
+    starting_points,   # one a chain, near EM's maxima
+)
 from mixture.cores import (
+    ahead,    # a long call that begins before its result is needed
     at_once,  # long calls at the same time
 )
 

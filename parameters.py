@@ -128,7 +128,8 @@ class Parameters(BaseModel):
     draws: Integer = _field(1000, "sampling", "kept per chain", ge=10, le=10**7)
     tune: Integer = _field(1000, "sampling", "tuning steps per chain, not kept", ge=10, le=10**7)
     target_accept: Annotated[Real, Field(gt=0, lt=1)] = _field(0.9, "sampling", "NUTS target acceptance rate")
-    sampler: Literal["pymc", "nutpie"] = _field("pymc", "sampling", "implementation of NUTS")
+    sampler: Literal["nutpie", "pymc"] = _field(
+        "nutpie", "sampling", "implementation of NUTS for the marginal model; the latent one moves by PyMC's")
     latent_step: Literal["gibbs", "categorical-gibbs", "metropolis"] = _field(
         "gibbs", "sampling", "how the latent model moves the assignments")
     keep_assignments: bool = _field(False, "sampling", "keep the assignment of each observation in each draw")
@@ -165,11 +166,10 @@ class Parameters(BaseModel):
         elif not os.path.exists(self.data) and not glob.glob(self.data):
             raise ValueError(f"data: given {shown(self.data)}; allowed: a file, folder or glob that exists")
         if self.model == "latent":
-            allowed = {"n_components": self.n_components > 1, "sampler": self.sampler == "pymc",
-                       "likelihood": self.likelihood != "grouped"}
+            allowed = {"n_components": self.n_components > 1, "likelihood": self.likelihood != "grouped"}
             for name in (name for name, fine in allowed.items() if not fine):
                 raise ValueError(f"{name}: given {getattr(self, name)!r}; allowed with model latent: "
-                                 "two or more components, sampler pymc, likelihood auto or exact")
+                                 "two or more components, likelihood auto or exact")
         if self.cell_width is not None and self.likelihood == "exact":
             raise ValueError(f"cell_width: given {self.cell_width:g}; allowed: null with likelihood exact")
         for name in ("mean_prior_mean", "mean_prior_precision"):

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import arviz as az
 import numpy as np
-import nutpie
 import pandas as pd
 import pymc as pm
 from arviz_stats.ecdf_utils import compute_ecdf, get_pointwise_confidence_band, simulate_confidence_bands
@@ -30,8 +29,9 @@ from mixture.cores import available_cores
 from mixture.density import mixture_log_likelihood
 from mixture.files import write_whole
 from mixture.latent import latent_steps
-from mixture.model import NAMES, Priors, build_model, likelihood_data, start_nutpie, unconstrained_function
+from mixture.model import NAMES, Priors, build_model, likelihood_data
 from mixture.sample import Sample, group_sample, random_stream, simulate_mixture, sort_components
+from mixture.sampling import Nutpie, unconstrained_function
 
 MODELS = ("marginal", "grouped", "latent")
 TOGETHER = 25  # fits in one task
@@ -105,13 +105,12 @@ class Refitter:
         rng = np.random.default_rng(0)
         truth = recipe.draw(rng)
         self.model = build_model(self.seen(recipe.simulate(truth, rng)), priors or recipe.priors, latent=model == "latent")
-        self._unconstrained = unconstrained_function(self.model)
         if model == "latent":
+            self._unconstrained = unconstrained_function(self.model)
             self.nuts, self.gibbs = latent_steps(self.model, "gibbs", target_accept=0.9)
             self.untuned = self.nuts.sampling_state
         else:
-            start = dict(zip(NAMES, truth, strict=True))
-            self.compiled = nutpie.compile_pymc_model(self.model, initial_points=start)
+            self.nutpie = Nutpie(self.model)
 
     def seen(self, sample):
         """The sample as the model's likelihood sees it."""
@@ -135,12 +134,9 @@ class Refitter:
         return self._fit_latent(sample, start, rng) if self.kind == "latent" else self._fit_by_nutpie(sample, start, rng)
 
     def _fit_by_nutpie(self, sample, start, rng):
-        seen = self.seen(sample)
-        point = np.concatenate(self._unconstrained(*start))
-        chain = start_nutpie(self.compiled.with_data(**likelihood_data(seen)), point, int(rng.integers(2**31)), self.recipe.draws,
-                             self.recipe.tune, target_accept=0.9)
-        tree = chain.wait()
-        return tuple(tree["posterior"][name].values[0] for name in NAMES)
+        pm.set_data(likelihood_data(self.seen(sample)), model=self.model)
+        start = dict(zip(NAMES, start, strict=True))
+        return self.nutpie.chain(start, int(rng.integers(2**31)), self.recipe.draws, self.recipe.tune, target_accept=0.9)[0]
 
     def _fit_latent(self, sample, start, rng):
         pm.set_data({"values": sample.value}, model=self.model)

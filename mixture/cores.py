@@ -1,8 +1,10 @@
-"""The processors that this process may use, and long calls at once on them."""
+"""The processors that this process may use, and long calls on them at once, or ahead of their time."""
 
 import os
 import sys
+import warnings
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 
 
@@ -14,9 +16,9 @@ def available_cores():
 def at_once(calls):
     """What functions without arguments return, called at the same time as far as there are processors.
 
-    Each call gets its share of the processors, in a forked process that sees all that this one has loaded; it must
-    pickle (a `functools.partial` does), as must its result. Elsewhere than on Linux, where a fork may not be safe,
-    and on one processor, the calls follow one another here.
+    Each call gets its share of the processors, in a forked process that sees all that this one has; its result must
+    pickle. Elsewhere than on Linux, where a fork may not be safe, and on one processor, the calls follow one another
+    here.
 
     Parameters
     ----------
@@ -37,13 +39,53 @@ def at_once(calls):
     cores = available_cores()
     if min(cores, len(calls)) < 2 or sys.platform != "linux":
         return [call() for call in calls]
-    with ProcessPoolExecutor(min(cores, len(calls)), get_context("fork"), _keep_to, (max(1, cores // len(calls)),)) as pool:
-        futures = [pool.submit(call) for call in calls]
+    share = max(1, cores // len(calls))
+    with ProcessPoolExecutor(min(cores, len(calls)), get_context("fork"), _settle, (calls, share)) as pool:
+        futures = [pool.submit(_call, number) for number in range(len(calls))]
         try:
-            return [future.result() for future in futures]
+            return [_result(future) for future in futures]
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _keep_to(cores):
+def ahead(call):
+    """A function without arguments, begun now in a forked process if there is a processor to spare.
+
+    Parameters
+    ----------
+    call : callable
+        As for `at_once`.
+
+    Returns
+    -------
+    callable
+        Waits for the result, and returns it or raises as `at_once` does.
+    """
+    if available_cores() < 2 or sys.platform != "linux":
+        return call
+    pool = ProcessPoolExecutor(1, get_context("fork"), _settle, ([call], 1))
+    future = pool.submit(_call, 0)
+    pool.shutdown(wait=False)
+    return partial(_result, future)
+
+
+_calls = []  # of a forked process: what it may be asked to do, which a fork need not pickle
+
+
+def _settle(calls, cores):
     os.environ["MIXTURE_CORES"] = str(cores)
+    _calls[:] = calls
+
+
+def _call(number):
+    with warnings.catch_warnings(record=True) as told:
+        result = _calls[number]()
+    return result, [each.message for each in told]
+
+
+def _result(future):
+    """What a call in a forked process returned; what it warned of is told here, where somebody listens."""
+    result, told = future.result()
+    for message in told:
+        warnings.warn(message, stacklevel=3)
+    return result

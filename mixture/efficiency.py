@@ -6,7 +6,8 @@ import arviz as az
 import numpy as np
 
 from mixture.em import fit_em
-from mixture.model import NAMES, build_model, sample_posterior
+from mixture.model import NAMES, build_model
+from mixture.sampling import sample_posterior
 
 METHODS = ("EM", "marginal", "gibbs", "categorical-gibbs", "metropolis")
 

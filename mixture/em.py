@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from sklearn.cluster import kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from mixture.cores import at_once, available_cores
 from mixture.density import component_log_likelihood, log_sum_components, membership_probabilities, mixture_log_likelihood
 from mixture.sample import Sample, simulate_mixture, sort_components
 from parameters import InputError
@@ -315,13 +317,20 @@ def bootstrap_errors(fit, rng, replicates=200, tolerance=1e-8):
     """
     center = fit.weights @ fit.means
     scale = np.sqrt(fit.weights @ (fit.sds**2 + (fit.means - center) ** 2))
-    standard, drawn = (fit.weights, (fit.means - center) / scale, fit.sds / scale), []
-    for _ in range(replicates):
-        sample = Sample.of_values(simulate_mixture(fit.n, *standard, rng, "random")[0])
-        (components, _), = _em_on_values(sample, [standard], tolerance, fit.equal_variance)
-        if not _collapsed(sample, components, fit.equal_variance):
-            drawn.append(sort_components(*components))
-    weights, means, sds = np.std(drawn, axis=0, ddof=1)
+    standard = fit.weights, (fit.means - center) / scale, fit.sds / scale
+
+    def refit(numbers):
+        drawn = []
+        for number in numbers:
+            sample = Sample.of_values(simulate_mixture(fit.n, *standard, streams[number], "random")[0])
+            (components, _), = _em_on_values(sample, [standard], tolerance, fit.equal_variance)
+            if not _collapsed(sample, components, fit.equal_variance):
+                drawn.append(sort_components(*components))
+        return drawn
+
+    streams = rng.spawn(replicates)
+    parts = at_once([partial(refit, numbers) for numbers in np.array_split(np.arange(replicates), available_cores())])
+    weights, means, sds = np.std([components for part in parts for components in part], axis=0, ddof=1)
     return {"weights": weights, "means": scale * means, "sds": scale * sds}
 
 

@@ -91,9 +91,8 @@ def _density_by_summary(model):
                    - (squares + count * (mean - mu) ** 2) / (2 * sigma**2))
     total = model.logp(free) + model.replace_rvs_by_values([given])[0]
     density = ValueGradFunction([total], [model.rvs_to_values[variable] for variable in free], {},
-                                ravel_inputs=True, model=model)
+                                ravel_inputs=True, model=model, trust_input=True)
     density.set_extra_values({})
-    density.trust_input = True
     return density, summary
 
 

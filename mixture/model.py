@@ -1,9 +1,6 @@
-"""The mixture as a PyMC model, and its posterior by MCMC."""
+"""The mixture as a PyMC model, and what its draws say of the sample."""
 
-import sys
-import time
-from dataclasses import dataclass, replace
-from multiprocessing import parent_process
+from dataclasses import dataclass
 
 import numpy as np
 import pymc as pm
@@ -12,10 +9,7 @@ import pytensor.tensor as pt
 import xarray as xr
 from pymc.distributions.transforms import Interval, ordered
 
-from mixture.compiled import compiled_twin
-from mixture.cores import available_cores
-from mixture.density import component_log_density, mixture_log_likelihood
-from mixture.latent import latent_steps
+from mixture.density import mixture_log_likelihood
 from mixture.sample import Sample, group_sample, sort_components
 
 # Fast mathematics round as the compiler likes: code just compiled and code from the cache would part in the last bit,
@@ -198,166 +192,6 @@ def thin(draws, most):
     flat = [a.reshape(-1, a.shape[-1]) for a in draws]
     keep = np.linspace(0, len(flat[0]) - 1, min(most, len(flat[0]))).round().astype(int)
     return tuple(a[keep] for a in flat)
-
-
-def starting_points(priors, em, chains, rng, within=10.0):
-    """One starting point a chain: near EM's best maximum for even chains, near any of its maxima for odd ones.
-
-    Chains that all start at one mode would never show that there is another.
-    A maximum more than `within` log units below the best holds next to nothing
-    of the posterior; a chain started there would only tell of its start.
-
-    Parameters
-    ----------
-    priors : Priors
-    em : EMFit
-    chains : int
-    rng : numpy.random.Generator
-    within : float
-        Natural log units.
-
-    Returns
-    -------
-    list of dict
-        Keys w (two or more components), mu (strictly increasing) and sigma, each of shape (K,).
-    """
-    k, points = len(em.weights), []
-    others = [components for components, reached in em.maxima if reached > em.log_likelihood - within]
-    for chain in range(chains):
-        w, mu, sigma = em.components if chain % 2 == 0 else others[rng.integers(len(others))]
-        away = np.minimum(0.2, 3 / np.sqrt(em.n * w))  # a few standard errors, in sds
-        w = w * np.exp(away * rng.standard_normal(k))
-        w, mu, sigma = sort_components(
-            w / w.sum(), mu + sigma * away * rng.standard_normal(k), sigma * np.exp(away / 2 * rng.standard_normal(k)))
-        if priors.sd_family == "uniform":
-            sigma = np.minimum(sigma, 0.9 * priors.sd_scale)
-        points.append({"w": w, "mu": mu, "sigma": sigma} if k > 1 else {"mu": mu, "sigma": sigma})
-    return points
-
-
-def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_accept=0.9, sampler="pymc",
-                     latent_step="gibbs", keep_assignments=False, progressbar=True):
-    """Sample the posterior, one chain for each starting point.
-
-    w, mu and sigma move by NUTS; in the latent model the assignments move by
-    `latent_step` in turn with it, and the components are sorted afterwards.
-
-    Parameters
-    ----------
-    model : pymc.Model
-        From `build_model`.
-    sample : Sample
-        The one that the model was built on.
-    starts : list of dict
-        From `starting_points`; as many chains.
-    rng : numpy.random.Generator
-        The draws depend on it alone, not on the number of cores.
-    draws, tune : int
-        Kept and tuning steps per chain.
-    target_accept : float
-    sampler : {"pymc", "nutpie"}
-        The latent model needs pymc.
-    latent_step : {"gibbs", "categorical-gibbs", "metropolis"}
-        Of the latent model; see `mixture.latent.latent_steps`.
-    keep_assignments : bool
-        Keep the assignment of each observation in each draw.
-
-    Returns
-    -------
-    xarray.DataTree
-        Groups posterior (w, mu, sigma), sample_stats and observed_data, and
-        the attribute seconds, spent in sampling alone.
-    """
-    seeds = [int(s) for s in rng.integers(2**31, size=len(starts))]
-    progressbar = progressbar and parent_process() is None  # a fork of a kernel must not display anything
-    latent = "assignment" in model.named_vars
-    if latent:
-        starts = [{**start, "assignment": _likeliest(sample, start)} for start in starts]
-    if sampler == "nutpie":
-        return _without_clock(_sample_by_nutpie(model, starts, seeds, draws, tune, target_accept))
-    with compiled_twin(model) as model:
-        tree = pm.sample(
-            draws, tune=tune, chains=len(starts), cores=min(available_cores(), len(starts)),
-            mp_ctx="fork" if sys.platform == "linux" else None,  # where Python's default is another, each chain compiles anew
-            nuts_sampler="pymc", random_seed=seeds, initvals=starts, init="adapt_diag",
-            **({"step": latent_steps(model, latent_step, target_accept)} if latent else {"target_accept": target_accept}),
-            var_names=[*NAMES, "assignment"] if latent and keep_assignments else list(NAMES),
-            progressbar=progressbar, quiet=not progressbar, compute_convergence_checks=False)
-    if latent:
-        tree["posterior"] = _sorted_draws(tree)
-    return _without_clock(tree)
-
-
-def _sample_by_nutpie(model, starts, seeds, draws, tune, target_accept):
-    """Each chain by itself from its own starting point; `pm.sample` has one for all, which nutpie jitters."""
-    import nutpie  # half a second that PyMC's own sampler need not spend
-
-    compiled, forward = nutpie.compile_pymc_model(model, initial_points=starts[0]), unconstrained_function(model)
-    begun = time.perf_counter()
-    running = [start_nutpie(compiled, np.concatenate(forward(**start)), seed, draws, tune, target_accept)
-               for start, seed in zip(starts, seeds, strict=True)]
-    chains = [each.wait() for each in running]
-    tree = xr.DataTree.from_dict({
-        group: xr.concat([chain[group].to_dataset() for chain in chains], "chain").assign_coords(chain=np.arange(len(chains)))
-        for group in ("posterior", "sample_stats")})
-    tree["posterior"].attrs["sampling_time"] = time.perf_counter() - begun
-    tree["posterior"] = tree["posterior"].to_dataset()[list(NAMES)]
-    return tree
-
-
-def start_nutpie(compiled, point, seed, draws, tune, target_accept):
-    """One chain of a compiled model, from a point of `unconstrained_function`; its `wait()` gives the tree.
-
-    nutpie ignores init_mean for PyMC's models, and jitters: a chain would begin, and could stay, in another mode.
-    """
-    import nutpie
-
-    return nutpie.sample(
-        replace(compiled, initial_point_func=lambda _: point), draws=draws, tune=tune, chains=1, cores=1, seed=seed,
-        target_accept=target_accept, progress_bar=False, save_warmup=False, blocking=False)
-
-
-def unconstrained_function(model):
-    """A function from the components (w, mu and sigma, as far as they are free) to the coordinates that NUTS moves in.
-
-    Called by keyword, each of shape (K,); returns a list in the order of the model's variables.
-    """
-    free = [variable for variable in model.free_RVs if variable.name in NAMES]
-    inputs = [pt.vector(variable.name) for variable in free]
-    moved = [model.rvs_to_transforms[variable].forward(x, *variable.owner.inputs)
-             if model.rvs_to_transforms[variable] is not None else x for variable, x in zip(free, inputs, strict=True)]
-    return pytensor.function(inputs, moved, mode="FAST_COMPILE")
-
-
-def _sorted_draws(tree):
-    """The latent posterior with components, and assignments if kept, renamed by increasing mean."""
-    kept, components = tree["posterior"].to_dataset(), posterior_draws(tree)
-    if "assignment" in kept:
-        rank = np.argsort(np.argsort(components[1], axis=-1, kind="stable"), axis=-1)
-        small = np.min_scalar_type(rank.shape[-1] - 1)
-        assignment = kept["assignment"].transpose("chain", "draw", "observation").values.astype(np.int64)
-        renamed = np.take_along_axis(rank, assignment, axis=-1).astype(small)
-        kept["assignment"] = (("chain", "draw", "observation"), renamed)
-    return kept.assign(as_dataset(sort_components(*components)))
-
-
-def _likeliest(sample, start):
-    joint = component_log_density(sample.value, start.get("w", [1.0]), start["mu"], start["sigma"])
-    return joint.argmax(axis=1)
-
-
-def _without_clock(tree):
-    """The same draws give the same file: when and how fast they were drawn is told apart."""
-    tree.attrs["seconds"] = tree["posterior"].attrs.get("sampling_time", np.nan)
-    for node in tree.subtree:
-        node.attrs = {k: v for k, v in node.attrs.items() if k not in ("created_at", "sampling_time")}
-    theirs = {"depth": "tree_depth", "maxdepth_reached": "reached_max_treedepth",  # nutpie's names for PyMC's
-              "mean_tree_accept": "acceptance_rate"}
-    stats = tree["sample_stats"].to_dataset()
-    stats = stats.rename({old: new for old, new in theirs.items() if old in stats})
-    clocks = {name for name in stats.data_vars if "time_diff" in name or "perf_counter" in name}
-    tree["sample_stats"] = stats[sorted(set(stats.data_vars) - clocks)]  # PyMC's order is a set's, another in each process
-    return tree
 
 
 def add_densities(tree, model, sample):

@@ -5,7 +5,8 @@ from functools import partial
 from mixture.comparison import compare_posteriors
 from mixture.cores import at_once
 from mixture.em import compare_component_counts, fit_em_proper
-from mixture.model import add_densities, build_model, choose_priors, sample_posterior, starting_points
+from mixture.model import add_densities, build_model, choose_priors
+from mixture.sampling import sample_posterior, starting_points
 from mixture.verdict import judge_chains
 
 
@@ -54,9 +55,7 @@ def _fit(sample, k, rng, starts, tolerance, variance, sd_prior, weight_concentra
     priors = choose_priors(sample, k, sd_prior=sd_prior, weight_concentration=weight_concentration)
     em = fit_em_proper(sample, k, rng, starts, tolerance, variance)
     model = build_model(sample, priors)
-    sampler = "nutpie" if k > 3 else "pymc"  # paths get long where components are many; then its compiling pays
-    tree = sample_posterior(model, sample, starting_points(priors, em, chains, rng), rng, draws, draws, sampler=sampler,
-                            progressbar=False)
+    tree = sample_posterior(model, sample, starting_points(priors, em, chains, rng), rng, draws, draws, progressbar=False)
     return add_densities(tree, model, sample)
 
 

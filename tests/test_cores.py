@@ -2,13 +2,14 @@
 
 import os
 import signal
+import warnings
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 
 import psutil
 import pytest
 
-from mixture.cores import at_once, available_cores
+from mixture.cores import ahead, at_once, available_cores
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
@@ -37,6 +38,39 @@ def test_what_a_call_raises_is_raised_and_no_process_stays(monkeypatch, calls):
     with pytest.raises(ValueError, match="no such mixture"):
         at_once(calls)
     assert set(psutil.Process().children()) <= before
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_what_is_begun_ahead_is_there_when_it_is_asked_for(monkeypatch, cores):
+    monkeypatch.setenv("MIXTURE_CORES", str(cores))
+    before = set(psutil.Process().children())
+    first, second, fails = ahead(partial(share_and_process, 1)), ahead(partial(share_and_process, 2)), ahead(refuse)
+    (two, _, there), (one, share, _) = second(), first()
+    assert (one, two, share) == (1, 2, 1) and (there == os.getpid()) == (cores == 1)
+    with pytest.raises(ValueError, match="no such mixture"):
+        fails()
+    psutil.wait_procs(set(psutil.Process().children()) - before, timeout=20)
+    assert set(psutil.Process().children()) <= before
+
+
+def warn():
+    warnings.warn("only one component", UserWarning)
+    return 1
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_what_a_call_warns_of_is_told_where_its_result_is_asked_for(monkeypatch, cores):
+    monkeypatch.setenv("MIXTURE_CORES", str(cores))
+    result = ahead(warn)
+    for ask in (result, lambda: at_once([warn, int])[0]):
+        with pytest.warns(UserWarning, match="only one component"):
+            assert ask() == 1
+
+
+def test_a_call_need_not_pickle(monkeypatch):
+    monkeypatch.setenv("MIXTURE_CORES", "2")
+    number = 3
+    assert at_once([lambda: number, lambda: number + 1]) == [3, 4]
 
 
 def die():

@@ -170,16 +170,27 @@ def test_exact_and_grouped_posteriors_agree_to_monte_carlo_error(exact_fit, grou
     assert_same_posterior(exact_fit.tree, grouped_fit.tree)
 
 
-def test_nutpie_draws_the_same_posterior(exact_fit):
-    assert_same_posterior(exact_fit.tree, fit(exact_fit.sample, draws=300, sampler="nutpie").tree)
+def test_pymcs_sampler_draws_the_same_posterior_and_tells_as_much(exact_fit):
+    theirs = fit(exact_fit.sample, draws=300, sampler="pymc").tree
+    assert_same_posterior(exact_fit.tree, theirs)
+    told = {"energy", "diverging", "tree_depth", "reached_max_treedepth", "acceptance_rate", "n_steps"}
+    assert all(told <= set(tree["sample_stats"].data_vars) for tree in (exact_fit.tree, theirs))
 
 
-def test_each_of_nutpies_chains_starts_where_it_is_told():
+@pytest.mark.parametrize("sampler", ["nutpie", "pymc"])
+def test_one_component_has_all_the_weight_in_every_draw(exact_fit, sampler):
+    posterior = fit(exact_fit.sample, k=1, draws=200, sampler=sampler).tree["posterior"]
+    assert dict(posterior.sizes) == {"chain": 2, "draw": 200, "component": 1} and (posterior["w"] == 1).all()
+    mean, error = exact_fit.sample.mean(), exact_fit.sample.sd() / np.sqrt(exact_fit.sample.n)
+    assert abs(float(posterior["mu"].mean()) - mean) < 0.5 * error < float(posterior["mu"].std())
+
+
+def test_each_chain_starts_where_it_is_told():
     """Free labels, far apart: a chain that starts with the components the other way round stays so."""
     sample = simulated(60, means=(0.0, 30.0))
     one = {"w": np.array([0.4, 0.6]), "mu": np.array([0.0, 30.0]), "sigma": np.array([1.0, 1.5])}
     other = {name: values[::-1].copy() for name, values in one.items()}
-    tree = fit(sample, starts=[one, other, one], draws=100, ordering=False, sampler="nutpie").tree
+    tree = fit(sample, starts=[one, other, one], draws=100, ordering=False).tree
     assert np.sign(np.diff(tree["posterior"]["mu"].mean("draw"), axis=1)).ravel().tolist() == [1, -1, 1]
 
 
