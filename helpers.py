@@ -41,7 +41,8 @@ from mixture.em import (
 
 # Model and fit: the posterior
 from mixture.model import (
-    add_densities,     # log prior and log likelihood of every draw
+    add_log_likelihood,  # of every draw, row by row of the sample
+    add_log_prior,     # of every draw
     as_dataset,        # weights, means, sds as w, mu, sigma
     build_model,       # the mixture in PyMC: marginal or latent, exact or grouped
     choose_priors,     # those given, the rest scaled to the sample

@@ -194,34 +194,28 @@ def thin(draws, most):
     return tuple(a[keep] for a in flat)
 
 
-def add_densities(tree, model, sample):
-    """What the verdict needs beside the draws: log prior, log likelihood and the rows that it is of.
+def add_log_likelihood(tree, sample):
+    """What the verdict needs beside the draws of a posterior: the log likelihood of each, row by row of the sample.
 
     Parameters
     ----------
     tree : xarray.DataTree
-        From `sample_posterior`, of the marginal or the latent model.
-    model : pymc.Model
-        The marginal model: both have the same priors, and the likelihood of
-        interest has the assignments summed out.
+        From `sample_posterior`, of the marginal or the latent model: the
+        likelihood of interest has the assignments summed out.
     sample : Sample
 
     Returns
     -------
     xarray.DataTree
-        The same, with groups log_prior, log_likelihood (variable x: one
-        observation in each row) and observed_data (lower,
-        upper, count). A sample of more than `MOST_ROWS` exact values is judged
-        in cells, a tenth of the smallest sd wide: one number a draw and value
-        would not fit into memory, and nothing visible is lost.
+        The same, with groups log_likelihood (variable x: one observation in
+        each row) and observed_data (lower, upper, count). A sample of more
+        than `MOST_ROWS` exact values is judged in cells, a tenth of the
+        smallest sd wide: one number a draw and value would not fit into
+        memory, and nothing visible is lost.
     """
     weights, means, sds = posterior_draws(tree)
     if len(sample.count) > MOST_ROWS:
         sample = group_sample(sample, 0.1 * sds.mean(axis=(0, 1)).min())
-    with model:
-        free = [name for name in NAMES if name in {v.name for v in model.free_RVs}]
-        pm.stats.compute_log_prior(tree, var_names=free, progressbar=False)
-    del tree["log_prior"].attrs["created_at"]  # the same draws give the same file
     # Counts multiply the rounding of a row's number, so only single values can do with half the digits.
     x = np.empty((*weights.shape[:2], len(sample.count)), np.float32 if sample.exact else float)
     for chain in range(len(x)):  # one chain at a time bounds the memory
@@ -232,6 +226,23 @@ def add_densities(tree, model, sample):
     tree["observed_data"] = xr.Dataset(
         {name: ("observation", getattr(sample, name)) for name in ("lower", "upper", "count")},
         {"observation": coords["observation"]})
+    return tree
+
+
+def add_log_prior(tree, model):
+    """The log prior of each draw, by variable, as group log_prior of the tree, which is returned.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        From `sample_posterior`.
+    model : pymc.Model
+        The marginal model, even if the latent one was sampled: both have the same priors.
+    """
+    with model:
+        free = [name for name in NAMES if name in {v.name for v in model.free_RVs}]
+        pm.stats.compute_log_prior(tree, var_names=free, progressbar=False)
+    del tree["log_prior"].attrs["created_at"]  # the same draws give the same file
     return tree
 
 

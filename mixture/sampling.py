@@ -2,6 +2,7 @@
 
 import sys
 import time
+import weakref
 from functools import partial
 from multiprocessing import parent_process
 
@@ -116,10 +117,14 @@ def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_a
     return _without_clock(tree)
 
 
+_samplers = weakref.WeakKeyDictionary()  # of models that are compiled already
+
+
 def _sample_by_nutpie(model, starts, seeds, draws, tune, target_accept):
-    sampler = Nutpie(model)
+    if model not in _samplers:
+        _samplers[model] = Nutpie(model)
     begun = time.perf_counter()
-    chains = at_once([partial(sampler.chain, start, seed, draws, tune, target_accept)
+    chains = at_once([partial(_samplers[model].chain, start, seed, draws, tune, target_accept)
                       for start, seed in zip(starts, seeds, strict=True)])
     seconds = time.perf_counter() - begun
     posterior, stats = zip(*chains, strict=True)
@@ -143,7 +148,7 @@ class Nutpie:
     """
 
     def __init__(self, model):
-        self.model = model
+        self.k = model["mu"].type.shape[0]
         self.density = model.logp_dlogp_function(ravel_inputs=True, trust_input=True)
         self.density.set_extra_values({})
         self.forward, self.backward = unconstrained_function(model), _constrained_function(model)
@@ -172,9 +177,8 @@ class Nutpie:
         tree = nutpie.sample(compiled, draws=draws, tune=tune, chains=1, cores=1, seed=seed, target_accept=target_accept,
                              progress_bar=False, save_warmup=False)
         components = self.backward(tree["posterior"]["point"].values[0])
-        k = self.model["mu"].type.shape[0]
         stats = tree["sample_stats"].to_dataset()[list(STATS)].rename(STATS)
-        return tuple(np.broadcast_to(a, (draws, k)) for a in components), stats
+        return tuple(np.broadcast_to(a, (draws, self.k)) for a in components), stats
 
     def _density_and_gradient(self, x):
         density, gradient = self.density(x)

@@ -5,7 +5,7 @@ from functools import partial
 from mixture.comparison import compare_posteriors
 from mixture.cores import at_once
 from mixture.em import compare_component_counts, fit_em_proper
-from mixture.model import add_densities, build_model, choose_priors
+from mixture.model import add_log_likelihood, build_model, choose_priors
 from mixture.sampling import sample_posterior, starting_points
 from mixture.verdict import judge_chains
 
@@ -56,7 +56,7 @@ def _fit(sample, k, rng, starts, tolerance, variance, sd_prior, weight_concentra
     em = fit_em_proper(sample, k, rng, starts, tolerance, variance)
     model = build_model(sample, priors)
     tree = sample_posterior(model, sample, starting_points(priors, em, chains, rng), rng, draws, draws, progressbar=False)
-    return add_densities(tree, model, sample)
+    return add_log_likelihood(tree, sample)
 
 
 def describe_component_counts(counts):

@@ -12,7 +12,7 @@ from pymc.model.transform.conditioning import remove_value_transforms
 from scipy import stats
 
 from helpers import (
-    Sample, add_densities, build_model, choose_priors, draw_prior, fit_em, group_sample, mixture_log_likelihood,
+    Sample, add_log_likelihood, build_model, choose_priors, draw_prior, fit_em, group_sample, mixture_log_likelihood,
     posterior_draws, sample_posterior, starting_points, thin, write_whole,
 )
 from mixture.model import Priors, observed_sample, read_posterior
@@ -143,7 +143,7 @@ def test_draws_depend_on_the_stream_alone_and_not_on_the_cores(monkeypatch):
     for cores in "12":
         monkeypatch.setenv("MIXTURE_CORES", cores)
         tree = sample_posterior(model, sample, starts, np.random.default_rng(6), 30, 30, progressbar=False)
-        trees.append(add_densities(tree, model, sample))
+        trees.append(add_log_likelihood(tree, sample))
         trees[-1].attrs.pop("seconds")
     assert trees[0].identical(trees[1])
     mu = trees[0]["posterior"]["mu"].values
