@@ -42,14 +42,14 @@ from mixture.em import (
 # Model and fit: the posterior
 from mixture.model import (
     add_log_likelihood,  # of every draw, row by row of the sample
-    add_log_prior,     # of every draw
-    as_dataset,        # weights, means, sds as w, mu, sigma
-    build_model,       # the mixture in PyMC: marginal or latent, exact or grouped
-    choose_priors,     # those given, the rest scaled to the sample
-    draw_prior,        # what the priors alone say
-    observed_sample,   # the sample as the likelihood saw it
-    posterior_draws,   # a posterior as arrays
-    thin,              # some of the draws, evenly spaced
+    add_log_prior,       # of every draw
+    as_dataset,          # weights, means, sds as w, mu, sigma
+    build_model,         # the mixture in PyMC: marginal or latent, exact or grouped
+    choose_priors,       # those given, the rest scaled to the sample
+    draw_prior,          # what the priors alone say
+    observed_sample,     # the sample as the likelihood saw it
+    posterior_draws,     # a posterior as arrays
+    thin,                # some of the draws, evenly spaced
 )
 from mixture.sampling import (
     sample_posterior,  # MCMC

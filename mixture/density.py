@@ -23,7 +23,7 @@ def component_log_density(x, weights, means, sds):
 
     Parameters
     ----------
-    x : array_like, shape (N,)
+    x : array_like, shape (N,) or (..., N)
         Data units.
     weights, means, sds : array_like, shape (..., K)
 
@@ -32,7 +32,7 @@ def component_log_density(x, weights, means, sds):
     ndarray, shape (..., N, K)
     """
     weights, means, sds = _columns(weights, means, sds)
-    z = (np.asarray(x, float)[:, None] - means) / sds
+    z = (np.asarray(x, float)[..., None] - means) / sds
     return _log_weights(weights) - np.log(sds) - np.log(2 * np.pi) / 2 - z**2 / 2
 
 

@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,8 +11,9 @@ from sklearn.cluster import kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from mixture.cores import at_once, available_cores
-from mixture.density import component_log_likelihood, log_sum_components, membership_probabilities, mixture_log_likelihood
+from mixture.density import (
+    component_log_density, component_log_likelihood, log_sum_components, membership_probabilities, mixture_log_likelihood,
+)
 from mixture.sample import Sample, simulate_mixture, sort_components
 from parameters import InputError
 
@@ -197,15 +197,47 @@ def _em_on_cells(sample, points, tolerance, equal):
     one is ours.
     """
     c = sample.count / sample.n
+
+    def step(_, w, m, s):
+        joint = component_log_likelihood(sample, w, m, s)
+        row = log_sum_components(joint)
+        return row @ c, _m_step(sample, c, np.exp(joint - row[..., None]), joint, w, m, s, equal)
+
+    return _climb(step, points, tolerance)
+
+
+def _em_on_samples(samples, start, tolerance, equal):
+    """EM on many samples of exact values, rows of shape (S, N), all from one start and at once; as `_em_on_values`.
+
+    One after the other, they would spend most of their time in scikit-learn's checks.
+    """
+    def step(on, w, m, s):
+        values = samples[on]
+        joint = component_log_density(values, w, m, s)
+        row = log_sum_components(joint)
+        share = np.exp(joint - row[..., None])
+        total = share.sum(axis=1)
+        mean = np.einsum("snk,sn->sk", share, values) / total
+        variance = np.einsum("snk,snk->sk", share, (values[..., None] - mean[:, None, :]) ** 2) / total
+        if equal:
+            variance = np.broadcast_to((total * variance).sum(axis=1, keepdims=True) / values.shape[1], variance.shape)
+        return row.mean(axis=1), (total / values.shape[1], mean, np.sqrt(np.maximum(variance, 1e-12)))
+
+    return _climb(step, [start] * len(samples), tolerance)
+
+
+def _climb(step, points, tolerance):
+    """EM from many points at once: list of ((weights, means, sds), converged).
+
+    `step` takes which of them still climb and their weights, means and sds, each of shape (S, K); it returns their
+    mean log likelihoods and their next weights, means and sds.
+    """
     w, m, s = (np.array(part) for part in zip(*points, strict=True))
     last, done = np.full(len(points), -np.inf), np.zeros(len(points), bool)
     for _ in range(MOST_ITERATIONS):
         on = ~done
-        joint = component_log_likelihood(sample, w[on], m[on], s[on])
-        row = log_sum_components(joint)
-        gain, last[on] = row @ c - last[on], row @ c
-        w[on], m[on], s[on] = _m_step(sample, c, np.exp(joint - row[..., None]), joint, w[on], m[on], s[on], equal)
-        done[on] = gain < tolerance
+        reached, (w[on], m[on], s[on]) = step(on, w[on], m[on], s[on])
+        done[on], last[on] = reached - last[on] < tolerance, reached
         if done.all():
             break
     return [((w[i], m[i], s[i]), done[i]) for i in range(len(points))]
@@ -318,19 +350,11 @@ def bootstrap_errors(fit, rng, replicates=200, tolerance=1e-8):
     center = fit.weights @ fit.means
     scale = np.sqrt(fit.weights @ (fit.sds**2 + (fit.means - center) ** 2))
     standard = fit.weights, (fit.means - center) / scale, fit.sds / scale
-
-    def refit(numbers):
-        drawn = []
-        for number in numbers:
-            sample = Sample.of_values(simulate_mixture(fit.n, *standard, streams[number], "random")[0])
-            (components, _), = _em_on_values(sample, [standard], tolerance, fit.equal_variance)
-            if not _collapsed(sample, components, fit.equal_variance):
-                drawn.append(sort_components(*components))
-        return drawn
-
-    streams = rng.spawn(replicates)
-    parts = at_once([partial(refit, numbers) for numbers in np.array_split(np.arange(replicates), available_cores())])
-    weights, means, sds = np.std([components for part in parts for components in part], axis=0, ddof=1)
+    samples = np.stack([simulate_mixture(fit.n, *standard, rng, "random")[0] for _ in range(replicates)])
+    drawn = [sort_components(*components)
+             for values, (components, _) in zip(samples, _em_on_samples(samples, standard, tolerance, fit.equal_variance), strict=True)
+             if not _collapsed(Sample.of_values(values), components, fit.equal_variance)]
+    weights, means, sds = np.std(drawn, axis=0, ddof=1)
     return {"weights": weights, "means": scale * means, "sds": scale * sds}
 
 
