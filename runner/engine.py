@@ -4,6 +4,11 @@ Apart from `runner.kernels` because importing papermill takes a second or more,
 which the kernel can use to import PyMC.
 """
 
+import sys
+
+# What nbformat imports builds a grammar of international addresses, which takes a second; no notebook is checked for one.
+sys.modules.setdefault("rfc3987_syntax", None)
+
 import nbformat
 import papermill
 from nbclient.exceptions import DeadKernelError
