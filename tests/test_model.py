@@ -4,6 +4,7 @@ import itertools
 
 import arviz as az
 import numpy as np
+import pymc as pm
 import pytest
 import xarray as xr
 from fits import fit, simulated
@@ -192,6 +193,15 @@ def test_each_chain_starts_where_it_is_told():
     other = {name: values[::-1].copy() for name, values in one.items()}
     tree = fit(sample, starts=[one, other, one], draws=100, ordering=False).tree
     assert np.sign(np.diff(tree["posterior"]["mu"].mean("draw"), axis=1)).ravel().tolist() == [1, -1, 1]
+
+
+def test_pymc_can_replicate_the_sample_from_the_model(exact_fit):
+    with exact_fit.model:
+        drawn = pm.sample_posterior_predictive(exact_fit.tree, random_seed=1, progressbar=False)["posterior_predictive"]["x"]
+    assert drawn.sizes["observation"] == exact_fit.sample.n
+    means, sds = drawn.mean("observation"), drawn.std("observation")
+    assert abs(float(means.mean()) - exact_fit.sample.mean()) < float(means.std())
+    assert abs(float(sds.mean()) - exact_fit.sample.sd()) < float(sds.std())
 
 
 def test_means_are_in_order_in_every_draw(exact_fit):
