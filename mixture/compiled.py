@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 from pymc.model.core import FrozenModel
-from pymc.model.fgraph import fgraph_from_model
 from pymc.model.transform.optimization import freeze_model
 from pytensor.compile import SharedVariable
-from pytensor.graph import Constant, FunctionGraph
+from pytensor.graph import Constant
 from pytensor.graph.basic import equal_computations
 from pytensor.graph.traversal import graph_inputs
 
@@ -15,24 +14,29 @@ MOST_TWINS = 8
 
 @dataclass(frozen=True, eq=False)
 class _Form:
-    """What a model consists of, but for its data."""
+    """What a model consists of, but for its data: its log density, and what its dims are called.
 
-    graph: FunctionGraph
+    Not the graph of its variables: each CustomDist is a class of its own there, and no two are equal.
+    """
+
+    terms: list
+    names: list
     coords: dict
 
     @classmethod
     def of(cls, model):
-        return cls(fgraph_from_model(model)[0], dict(model.coords))
+        return cls(model.logp(sum=False), [variable.name for variable in model.value_vars], dict(model.coords))
 
     def is_of(self, other):
         """Whether the two differ in the values of their data alone."""
         mine, theirs = self.inputs(), other.inputs()
-        return (self.coords == other.coords and [v.type for v in mine] == [v.type for v in theirs]
-                and equal_computations(self.graph.outputs, other.graph.outputs, mine, theirs))
+        return (self.names == other.names and self.coords == other.coords
+                and [(v.name, v.type) for v in mine] == [(v.name, v.type) for v in theirs]
+                and equal_computations(self.terms, other.terms, mine, theirs))
 
     def inputs(self):
-        """Data, generators and lengths: whatever is no constant."""
-        return [v for v in graph_inputs(self.graph.outputs) if not isinstance(v, Constant)]
+        """Values, data and lengths: whatever is no constant."""
+        return [v for v in graph_inputs(self.terms) if not isinstance(v, Constant)]
 
 
 _twins: list[tuple[_Form, FrozenModel]] = []

@@ -4,7 +4,7 @@ import pytest
 from fits import fit, simulated
 from numpy.testing import assert_array_equal
 
-from helpers import Sample, build_model, choose_priors
+from helpers import Sample, build_model, choose_priors, group_sample
 from mixture.compiled import compiled_twin
 
 ONE, OTHER = (Sample.of_values(simulated(60, seed=seed).value) for seed in (1, 2))
@@ -19,6 +19,17 @@ def test_models_that_differ_in_their_data_alone_share_a_twin_that_has_the_last_o
     assert twins[0] is twins[1]
     assert_array_equal(twins[0]["values"].get_value(), OTHER.value)
     assert_array_equal(models[0]["values"].get_value(), ONE.value)
+    point = models[0].initial_point()
+    assert twins[0].compile_logp()(point) == pytest.approx(models[1].compile_logp()(point), rel=1e-12)
+
+
+def test_models_of_as_many_cells_do_too():
+    cells = group_sample(ONE, 0.5)
+    other = Sample(cells.lower + 1, cells.upper + 1, cells.count[::-1])
+    models = [build_model(sample, PRIORS["lognormal"]) for sample in (cells, other)]
+    twins = [compiled_twin(model) for model in models]
+    assert twins[0] is twins[1]
+    assert_array_equal(twins[0]["count"].get_value(), models[1]["count"].get_value())
     point = models[0].initial_point()
     assert twins[0].compile_logp()(point) == pytest.approx(models[1].compile_logp()(point), rel=1e-12)
 
