@@ -68,7 +68,7 @@ notebooks: $(READY)  ## run the notebooks in their place and store their outputs
 	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute 0*.ipynb
 	cd notebooks && $(CLEAN_STORED) 0*.ipynb
 
-test: $(READY)  ## run the tests, the notebooks among them, in about five minutes
+test: $(READY)  ## run the tests, the notebooks among them, in about four minutes
 	$(PYTHON) -m pytest -n 2 --dist loadfile --durations 12 -m "not slow" tests
 
 # The slow tests alone, and the tests of generated input again with many more cases.
