@@ -29,6 +29,7 @@ STATS = {"mean_tree_accept": "acceptance_rate", "diverging": "diverging", "energ
          "maxdepth_reached": "reached_max_treedepth", "step_size": "step_size", "step_size_bar": "step_size_bar",
          "depth": "tree_depth"}
 
+
 def starting_points(priors, em, chains, rng, within=10.0):
     """One starting point a chain: near EM's best maximum for even chains, near any of its maxima for odd ones.
 
@@ -90,12 +91,14 @@ def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_a
         Of the latent model; see `mixture.latent.latent_steps`.
     keep_assignments : bool
         Keep the assignment of each observation in each draw.
+    progressbar : bool
+        Show PyMC's, where it is PyMC's sampler that runs, and in this process.
 
     Returns
     -------
     xarray.DataTree
-        Groups posterior (w, mu, sigma), sample_stats and observed_data, and
-        the attribute seconds, spent in sampling alone.
+        Groups posterior (w, mu, sigma) and sample_stats, and the attribute
+        seconds, spent in sampling alone.
     """
     seeds = [int(s) for s in rng.integers(2**31, size=len(starts))]
     latent = "assignment" in model.named_vars
