@@ -12,6 +12,7 @@ import uuid
 import psutil
 import pytest
 import tiny
+from distributed import Client
 from test_sweep import House, write
 from tracked import Tracked
 
@@ -163,7 +164,10 @@ def cluster(shot):
             subprocess.Popen([sys.executable, "-m", f"distributed.cli.dask_{kind}", *here, *more], **quiet)
             for kind, more in (("scheduler", ["--port", "0"]), *[("worker", ["--nthreads", "1", "--death-timeout", "60"])] * 2))
         running.extend([scheduler, *workers])
-        return sweep.until(lambda: (chain.read_json(address) or {}).get("address")), scheduler, workers
+        found = sweep.until(lambda: (chain.read_json(address) or {}).get("address"))
+        with Client(found, timeout=120) as client:  # a worker that came late could be given 20 behind a point that waits
+            client.wait_for_workers(len(workers), timeout=120)
+        return found, scheduler, workers
 
     yield make
     for process in running:
