@@ -131,15 +131,13 @@ class Refitter:
         -------
         weights, means, sds : ndarray, shape (draws, K)
         """
-        return self._fit_latent(sample, start, rng) if self.kind == "latent" else self._fit_by_nutpie(sample, start, rng)
-
-    def _fit_by_nutpie(self, sample, start, rng):
         pm.set_data(likelihood_data(self.seen(sample)), model=self.model)
-        start = dict(zip(NAMES, start, strict=True))
-        return self.nutpie.chain(start, int(rng.integers(2**31)), self.recipe.draws, self.recipe.tune, target_accept=0.9)[0]
+        if self.kind == "latent":
+            return self._fit_latent(sample, start, rng)
+        start, seed = dict(zip(NAMES, start, strict=True)), int(rng.integers(2**31))
+        return self.nutpie.chain(start, seed, self.recipe.draws, self.recipe.tune, target_accept=0.9)[0]
 
     def _fit_latent(self, sample, start, rng):
-        pm.set_data({"values": sample.value}, model=self.model)
         self.nuts.sampling_state = self.untuned
         for step in (self.nuts, self.gibbs):
             step.setup_chain(rng.spawn(1)[0], self.recipe.tune, self.recipe.draws)

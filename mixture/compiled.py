@@ -20,18 +20,16 @@ class _Form:
     """
 
     terms: list
-    names: list
     coords: dict
 
     @classmethod
     def of(cls, model):
-        return cls(model.logp(sum=False), [variable.name for variable in model.value_vars], dict(model.coords))
+        return cls(model.logp(sum=False), dict(model.coords))
 
     def is_of(self, other):
         """Whether the two differ in the values of their data alone."""
         mine, theirs = self.inputs(), other.inputs()
-        return (self.names == other.names and self.coords == other.coords
-                and [(v.name, v.type) for v in mine] == [(v.name, v.type) for v in theirs]
+        return (self.coords == other.coords and [(v.name, v.type) for v in mine] == [(v.name, v.type) for v in theirs]
                 and equal_computations(self.terms, other.terms, mine, theirs))
 
     def inputs(self):

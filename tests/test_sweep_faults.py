@@ -162,7 +162,7 @@ def cluster(shot):
         quiet = {"cwd": "/", "env": sweep.env, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         scheduler, *workers = (
             subprocess.Popen([sys.executable, "-m", f"distributed.cli.dask_{kind}", *here, *more], **quiet)
-            for kind, more in (("scheduler", ["--port", "0"]), *[("worker", ["--nthreads", "1", "--death-timeout", "60"])] * 2))
+            for kind, more in (("scheduler", ["--port", "0"]), *[("worker", ["--nthreads", "1", "--death-timeout", "30"])] * 2))
         running.extend([scheduler, *workers])
         found = sweep.until(lambda: (chain.read_json(address) or {}).get("address"))
         with Client(found, timeout=120) as client:  # a worker that came late could be given 20 behind a point that waits

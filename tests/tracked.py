@@ -30,7 +30,7 @@ class Tracked:
                     found.append(process)
         return found
 
-    def nothing_remains(self, seconds=120):
+    def nothing_remains(self, seconds=60):
         """Whether all processes are gone, soon; as soon as they are, on a machine however busy."""
         end = time.monotonic() + seconds
         while self.processes() and time.monotonic() < end:
