@@ -96,6 +96,8 @@ class Parameters(BaseModel):
     data: str | None = _field(None, "sample", "file, folder or glob to read; null simulates", min_length=1)
     column: str | None = _field(None, "sample", "column to read; null takes the only numeric one")
     missing: Literal["refuse", "drop"] = _field("refuse", "sample", "missing values in the column: refuse or drop")
+    scheduler: str | None = _field(
+        None, "sample", "address of a Dask scheduler that reads a large file; null: this machine's cores", min_length=1)
     seed: Integer = _field(20160508, "sample", "root seed; every random step draws its own child", ge=0, lt=2**63)
     n_samples: Integer = _field(1000, "sample", "N, observations to simulate", ge=1, le=10**15)
     means: list[Real] = _field([150.0, 200.0], "sample", "true component means", "data units", min_length=1)

@@ -158,7 +158,7 @@ def run(arguments):
     """The `run` command; the exit status."""
     values = parameters.load(arguments.params, read_overrides(arguments.overrides))
     if values.data is not None:
-        from mixture.source import check_source  # only a file of the user's needs pyarrow here
+        from mixture.data.read import check_source  # only a file of the user's needs pyarrow here
 
         check_source(values)
     folder = Path(arguments.out or default_folder(arguments.params, values.data))

@@ -24,8 +24,11 @@ import pymc as pm
 
 from benchmarks.results import draw_growth, in_own_process, keep
 from benchmarks.samples import TRUTH, plain_model, post_sample, start
-from helpers import build_model, choose_likelihood, random_stream, read_sample, sample_posterior, simulate_mixture
-from mixture.cells import simulate_cells
+from mixture.bayes.model import build_model
+from mixture.bayes.nuts import sample_posterior
+from mixture.data.cells import choose_likelihood
+from mixture.data.read import read_sample
+from mixture.data.simulate import random_stream, simulate_cells, simulate_mixture
 
 PATIENCE = 600.0  # seconds a peer may sample
 PEERS = {"pymc": "exact, pm.sample", "numpyro": "exact, NumPyro"}

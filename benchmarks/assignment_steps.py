@@ -10,7 +10,10 @@ import numpy as np
 
 from benchmarks.results import keep
 from benchmarks.samples import post_sample, start
-from helpers import build_model, growth, measure_efficiency, random_stream, sample_posterior
+from mixture.bayes.model import build_model
+from mixture.bayes.nuts import sample_posterior
+from mixture.data.simulate import random_stream
+from mixture.studies.efficiency import growth, measure_efficiency
 
 os.environ["MIXTURE_CORES"] = "1"
 

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 
-from helpers import pictures
+from mixture.show import figures
 
 FOLDER = Path(__file__).resolve().parent / "results"
 README = FOLDER.parent.parent / "README.md"
@@ -74,7 +74,7 @@ def draw_growth(name, rows, by, title, value="seconds", unit="seconds"):
     by, value : str
     title, unit : str
     """
-    pictures.use_style()
+    figures.use_style()
     frame = pd.DataFrame(rows)
     measured = frame["measured_at"] == frame["n"]
     figure, ax = plt.subplots()

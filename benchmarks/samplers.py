@@ -15,7 +15,11 @@ import pymc as pm
 
 from benchmarks.results import draw_growth, in_own_process, keep
 from benchmarks.samples import plain_model, post_sample, start
-from helpers import build_model, choose_likelihood, fit_em, random_stream, sample_posterior
+from mixture.bayes.model import build_model
+from mixture.bayes.nuts import sample_posterior
+from mixture.data.cells import choose_likelihood
+from mixture.data.simulate import random_stream
+from mixture.em import fit_em
 
 SIZES = {10**3: 1, 10**4: 3, 10**5: 20}  # N, and how many times the best peer is wanted
 PEERS = ("pymc", "nutpie", "numpyro")

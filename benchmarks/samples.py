@@ -5,9 +5,11 @@ from typing import NamedTuple
 import numpy as np
 import pymc as pm
 
-from helpers import Sample, choose_priors, fit_em, random_stream, simulate_mixture, starting_points
-from mixture.em import EMFit
-from mixture.model import Priors
+from mixture.bayes.model import Priors, choose_priors
+from mixture.bayes.nuts import starting_points
+from mixture.data.sample import Sample
+from mixture.data.simulate import random_stream, simulate_mixture
+from mixture.em import EMFit, fit_em
 
 TRUTH = [0.7, 0.3], [150.0, 200.0], [10.0, 20.0]
 

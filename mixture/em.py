@@ -1,5 +1,6 @@
 """Maximum likelihood by expectation-maximisation, and how exact it is."""
 
+import time
 import warnings
 from dataclasses import dataclass
 
@@ -11,10 +12,18 @@ from sklearn.cluster import kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
-from mixture.density import (
-    component_log_density, component_log_likelihood, log_sum_components, membership_probabilities, mixture_log_likelihood,
+from mixture.components import (
+    Components,
+    component_log_density,
+    component_log_likelihood,
+    log_sum_components,
+    membership_probabilities,
+    mixture_log_likelihood,
+    sort_components,
+    stack_components,
 )
-from mixture.sample import Sample, simulate_mixture, sort_components
+from mixture.data.sample import Sample
+from mixture.data.simulate import simulate_mixture
 from parameters import InputError
 
 MOST_ITERATIONS = 20_000
@@ -26,7 +35,8 @@ class EMFit:
 
     Attributes
     ----------
-    weights, means, sds : ndarray, shape (K,)
+    components : Components, shape (K,)
+        Their weights, means and sds are attributes of the fit too.
     log_likelihood : float
         Natural log, summed over the sample.
     n : int
@@ -40,14 +50,14 @@ class EMFit:
         thrown away because a component collapsed onto one or two values.
     converged : bool
         The tolerance was met.
-    maxima : list of (tuple of ndarray, float)
-        Where each proper start ended: (weights, means, sds) and log
-        likelihood, the best included.
+    seconds : float
+        That the fit took.
+    maxima : list of (Components, float)
+        Where each proper start ended, and the log likelihood there, the best
+        included.
     """
 
-    weights: np.ndarray
-    means: np.ndarray
-    sds: np.ndarray
+    components: Components
     log_likelihood: float
     n: int
     equal_variance: bool
@@ -56,12 +66,20 @@ class EMFit:
     best_starts: int
     collapsed_starts: int
     converged: bool
+    seconds: float
     maxima: list
 
     @property
-    def components(self):
-        """Weights, means and sds as one tuple."""
-        return self.weights, self.means, self.sds
+    def weights(self):
+        return self.components.weights
+
+    @property
+    def means(self):
+        return self.components.means
+
+    @property
+    def sds(self):
+        return self.components.sds
 
     @property
     def n_parameters(self):
@@ -82,6 +100,14 @@ class EMFit:
     def icl(self):
         """BIC with the memberships' entropy as a further penalty (Biernacki et al. 2000)."""
         return self.bic + 2 * self.entropy
+
+
+    def as_json(self, errors, counts=None):
+        """As em.json holds it, with standard errors (from `em_standard_errors`) and a table of numbers of components."""
+        return {**{name: values.tolist() for name, values in self.components._asdict().items()},
+                "standard_errors": {name: error.tolist() for name, error in errors.items()},
+                "log_likelihood": self.log_likelihood, "bic": self.bic, "aic": self.aic, "icl": self.icl, "n": self.n,
+                "components": [] if counts is None else counts.reset_index().to_dict("records")}
 
 
 class CollapseError(ValueError):
@@ -116,7 +142,7 @@ def fit_em(sample, n_components, rng, starts=20, tolerance=1e-8, variance="free"
     CollapseError
         If no start led to a proper maximum.
     """
-    equal, center, scale = variance == "equal", sample.mean(), sample.sd()
+    begun, equal, center, scale = time.perf_counter(), variance == "equal", sample.mean(), sample.sd()
     if not scale > 0:
         raise CollapseError("EM needs at least two different values")
     lower = (sample.lower - center) / scale
@@ -133,13 +159,13 @@ def fit_em(sample, n_components, rng, starts=20, tolerance=1e-8, variance="free"
     def in_data_units(w, m, s):
         return sort_components(w, center + scale * m, scale * s)
 
-    weights, means, sds = in_data_units(*best)
-    share = membership_probabilities(sample, weights, means, sds)
+    components = in_data_units(*best)
+    share = membership_probabilities(sample, *components)
     same = reached > reached.max() - 1e-4 - 10 * tolerance * sample.n
     return EMFit(
-        weights, means, sds, _total(sample, (weights, means, sds)), sample.n, equal,
+        components, _total(sample, components), sample.n, equal,
         float(sample.count @ special.entr(share).sum(axis=1)), starts, int(same.sum()), starts - len(proper),
-        bool(converged), [(in_data_units(*p), _total(sample, in_data_units(*p))) for p in proper])
+        bool(converged), time.perf_counter() - begun, [(in_data_units(*p), _total(sample, in_data_units(*p))) for p in proper])
 
 
 def fit_em_proper(sample, n_components, rng, starts=20, tolerance=1e-8, variance="free"):
@@ -181,7 +207,7 @@ def _em_on_values(sample, points, tolerance, equal):
             len(w), covariance_type="tied" if equal else "spherical", tol=tolerance, max_iter=MOST_ITERATIONS,
             reg_covar=1e-12, weights_init=w, means_init=m[:, None],
             precisions_init=s[:1, None] ** -2.0 if equal else s**-2.0)
-        with warnings.catch_warnings():  # convergence is told by the result
+        with warnings.catch_warnings():  # the result says whether it converged
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(sample.value[:, None])
         variances = np.broadcast_to(np.ravel(model.covariances_), len(w))
@@ -232,7 +258,7 @@ def _climb(step, points, tolerance):
     `step` takes which of them still climb and their weights, means and sds, each of shape (S, K); it returns their
     mean log likelihoods and their next weights, means and sds.
     """
-    w, m, s = (np.array(part) for part in zip(*points, strict=True))
+    w, m, s = stack_components(points)
     last, done = np.full(len(points), -np.inf), np.zeros(len(points), bool)
     for _ in range(MOST_ITERATIONS):
         on = ~done

@@ -6,11 +6,6 @@ import os
 import tempfile
 from pathlib import Path
 
-import pandas as pd
-
-from mixture.model import read_posterior
-from mixture.sample import Sample
-
 
 def write_whole(path, write):
     """Write a file beside its place and move it in, so that no reader sees half of it.
@@ -49,24 +44,14 @@ def _finite(content):
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
+def read_json(path):
+    """The plain values in a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
 def read_from(run_dir, name, read):
     """A file of the run folder through `read`; FileNotFoundError says how to make it."""
     path = Path(run_dir) / name
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: run the notebooks before this one, or `make report`")
     return read(path)
-
-
-def load_sample(run_dir):
-    """The `Sample` in sample.parquet; FileNotFoundError says how to make it."""
-    return Sample.of_frame(read_from(run_dir, "sample.parquet", pd.read_parquet))
-
-
-def load_posterior(run_dir):
-    """The DataTree in posterior.nc; FileNotFoundError says how to make it."""
-    return read_from(run_dir, "posterior.nc", read_posterior)
-
-
-def load_verdict(run_dir):
-    """The dict in verdict.json; FileNotFoundError says how to make it."""
-    return read_from(run_dir, "verdict.json", lambda path: json.loads(path.read_text(encoding="utf-8")))

@@ -11,7 +11,8 @@ import pytest
 from fits import fit, simulated
 from hypothesis import settings
 
-from helpers import Sample, group_sample
+from mixture.data.cells import group_sample
+from mixture.data.sample import Sample
 from runner.shots import open_browser
 
 # `make test` uses the first; `make test-all` asks for the second.

@@ -6,12 +6,12 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
-from helpers import (
-    Sample, add_log_likelihood, add_log_prior, as_dataset, build_model, choose_priors, fit_em_proper, mixture_log_likelihood,
-    sample_posterior, simulate_mixture, starting_points,
-)
-from mixture.em import EMFit
-from mixture.model import Priors
+from mixture.bayes.model import Priors, add_log_likelihood, add_log_prior, as_dataset, build_model, choose_priors
+from mixture.bayes.nuts import sample_posterior, starting_points
+from mixture.components import mixture_log_likelihood
+from mixture.data.sample import Sample
+from mixture.data.simulate import simulate_mixture
+from mixture.em import EMFit, fit_em_proper
 
 
 class Fit(NamedTuple):

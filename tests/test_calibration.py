@@ -8,10 +8,10 @@ import pytensor.tensor as pt
 import pytest
 from scipy import stats
 
-from helpers import mixture_log_likelihood
-from mixture import model as room
-from mixture.calibration import Recipe, Refitter, bands, calibrate, judge_ranks, rank_of, rank_truth, statistics
-from mixture.coverage import LEVELS, cells, cover_truth, summarise_coverage
+from mixture.bayes import model as room
+from mixture.components import mixture_log_likelihood
+from mixture.studies.calibration import Recipe, Refitter, bands, calibrate, judge_ranks, rank_of, rank_truth, statistics
+from mixture.studies.coverage import LEVELS, cells, cover_truth, summarise_coverage
 
 # Small samples and wide components, so that the prior matters.
 SMALL = Recipe(n=15, sd_median=3.0, concentration=5.0, cell_width=2.0, tune=200, draws=400)

@@ -11,12 +11,23 @@ import pytest
 from scipy import stats
 
 import mixture.cells as cells_room
-from helpers import (
-    as_dataset, build_model, choose_likelihood, choose_priors, fit_em, mixture_cdf, posterior_draws,
-    random_stream, sample_posterior, simulate_mixture, starting_points, summarise_memberships, thin,
+from mixture.bayes.model import as_dataset, build_model, choose_priors, posterior_draws
+from mixture.bayes.nuts import sample_posterior, starting_points
+from mixture.check.membership import summarise_memberships, write_memberships
+from mixture.components import mixture_cdf
+from mixture.data.cells import (
+    Cells,
+    Grid,
+    cells_to_sample,
+    choose_likelihood,
+    coarsen_sample,
+    group_sample,
+    merge_cells,
 )
-from mixture.cells import Cells, Grid, cells_to_sample, count_batches, merge_cells, read_sample, simulate_cells, write_memberships
-from mixture.sample import Sample, coarsen_sample, group_sample
+from mixture.data.read import count_batches, read_sample
+from mixture.data.sample import Sample
+from mixture.data.simulate import random_stream, simulate_cells, simulate_mixture
+from mixture.em import fit_em
 from parameters import InputError
 
 TRUTH = [0.7, 0.3], [150.0, 200.0], [10.0, 20.0]
@@ -193,7 +204,7 @@ def test_memberships_of_a_file_are_streamed_and_right(values, tmp_path):
     tree = {"posterior": as_dataset(draws)}
     write_memberships(str(tmp_path / "v.csv"), "x", tree, tmp_path / "m.parquet")
     written = pd.read_parquet(tmp_path / "m.parquet")
-    right = summarise_memberships(values[:5000], thin(posterior_draws(tree), 1000))
+    right = summarise_memberships(values[:5000], posterior_draws(tree).thin(1000))
     assert np.allclose(written["value"], values[:5000])
     assert np.abs(written["p_0"] - right["p_0"]).max() < 1e-5
     assert np.abs(written[["p_0_low", "p_1_high"]] - right[["p_0_low", "p_1_high"]]).max().max() < 0.01  # limits jump by a draw

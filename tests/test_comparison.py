@@ -6,10 +6,14 @@ import pytest
 from fits import simulated
 from numpy.testing import assert_allclose, assert_array_equal
 
-from helpers import (
-    Sample, compare_fits, compare_posteriors, em_standard_errors, group_sample, membership_probabilities, monte_carlo_distance,
-    posterior_draws, summarise_memberships, thin,
-)
+from mixture.bayes.model import posterior_draws
+from mixture.check.comparison import compare_fits, monte_carlo_distance
+from mixture.check.likelihood import compare_posteriors
+from mixture.check.membership import summarise_memberships
+from mixture.components import membership_probabilities
+from mixture.data.cells import group_sample
+from mixture.data.sample import Sample
+from mixture.em import em_standard_errors
 
 TRUTH = [0.6, 0.4], [4.0, 0.0], [1.5, 1.0]  # in another order than the fit's
 
@@ -45,7 +49,7 @@ def test_one_components_weight_differs_from_nothing(single_fit):
     [-1.0, 2.0, 7.0], simulated(20), group_sample(simulated(20), 0.5),
 ], ids=["new values", "a sample", "cells"])
 def test_memberships_are_summarised_as_by_a_literal_loop(exact_fit, values):
-    draws = thin(posterior_draws(exact_fit.tree), 200)
+    draws = posterior_draws(exact_fit.tree).thin(200)
     sample = values if isinstance(values, Sample) else Sample.of_values(values)
     frame = summarise_memberships(values, draws, 0.9)
     assert len(frame) == len(sample.count)
@@ -61,7 +65,7 @@ def test_memberships_are_summarised_as_by_a_literal_loop(exact_fit, values):
 
 def test_many_memberships_are_those_of_each_value_alone(exact_fit):
     """They are worked off in pieces."""
-    draws, values = thin(posterior_draws(exact_fit.tree), 50), np.linspace(-3, 9, 1201)
+    draws, values = posterior_draws(exact_fit.tree).thin(50), np.linspace(-3, 9, 1201)
     together = summarise_memberships(values, draws)
     for i in (0, 600, 1200):
         assert_allclose(together.iloc[i], summarise_memberships(values[i : i + 1], draws).iloc[0])

@@ -4,8 +4,10 @@ import pytest
 from fits import fit, simulated
 from numpy.testing import assert_array_equal
 
-from helpers import Sample, build_model, choose_priors, group_sample
-from mixture.compiled import compiled_twin
+from mixture.bayes.compiled import shared_model
+from mixture.bayes.model import build_model, choose_priors
+from mixture.data.cells import group_sample
+from mixture.data.sample import Sample
 
 ONE, OTHER = (Sample.of_values(simulated(60, seed=seed).value) for seed in (1, 2))
 PRIORS = {family: choose_priors(ONE, 2, sd_prior=family) for family in ("uniform", "halfnormal", "lognormal")}
@@ -15,7 +17,7 @@ PRIORS = {family: choose_priors(ONE, 2, sd_prior=family) for family in ("uniform
 @pytest.mark.parametrize("latent", [False, True])
 def test_models_that_differ_in_their_data_alone_share_a_twin_that_has_the_last_ones_data(family, latent):
     models = [build_model(sample, PRIORS[family], latent=latent) for sample in (ONE, OTHER)]
-    twins = [compiled_twin(model) for model in models]
+    twins = [shared_model(model) for model in models]
     assert twins[0] is twins[1]
     assert_array_equal(twins[0]["values"].get_value(), OTHER.value)
     assert_array_equal(models[0]["values"].get_value(), ONE.value)
@@ -27,7 +29,7 @@ def test_models_of_as_many_cells_do_too():
     cells = group_sample(ONE, 0.5)
     other = Sample(cells.lower + 1, cells.upper + 1, cells.count[::-1])
     models = [build_model(sample, PRIORS["lognormal"]) for sample in (cells, other)]
-    twins = [compiled_twin(model) for model in models]
+    twins = [shared_model(model) for model in models]
     assert twins[0] is twins[1]
     assert_array_equal(twins[0]["count"].get_value(), models[1]["count"].get_value())
     point = models[0].initial_point()
@@ -43,7 +45,7 @@ def test_models_of_another_form_do_not():
         build_model(ONE, PRIORS["lognormal"], latent=True),
         build_model(ONE, PRIORS["lognormal"], ordering=False),
         build_model(Sample.of_values(ONE.value[:-1]), PRIORS["lognormal"])]
-    assert len({compiled_twin(model) for model in [plain, *others]}) == 1 + len(others)
+    assert len({shared_model(model) for model in [plain, *others]}) == 1 + len(others)
 
 
 @pytest.mark.parametrize("latent", [False, True])

@@ -9,7 +9,7 @@ from functools import partial
 import psutil
 import pytest
 
-from mixture.cores import ahead, at_once, available_cores
+from mixture.parallel import available_cores, run_parallel, start_in_background
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
@@ -21,7 +21,7 @@ def share_and_process(number):
 @pytest.mark.parametrize("cores, calls, share", [(1, 3, 1), (2, 1, 2), (2, 2, 1), (2, 3, 1), (5, 2, 2)])
 def test_each_call_gets_its_share_of_the_processors(monkeypatch, cores, calls, share):
     monkeypatch.setenv("MIXTURE_CORES", str(cores))
-    numbers, shares, processes = zip(*at_once([partial(share_and_process, i) for i in range(calls)]), strict=True)
+    numbers, shares, processes = zip(*run_parallel([partial(share_and_process, i) for i in range(calls)]), strict=True)
     assert numbers == tuple(range(calls)) and set(shares) == {share}
     assert (os.getpid() in processes) == (min(cores, calls) == 1)
     assert available_cores() == cores
@@ -36,7 +36,7 @@ def test_what_a_call_raises_is_raised_and_no_process_stays(monkeypatch, calls):
     monkeypatch.setenv("MIXTURE_CORES", "2")
     before = set(psutil.Process().children())
     with pytest.raises(ValueError, match="no such mixture"):
-        at_once(calls)
+        run_parallel(calls)
     assert set(psutil.Process().children()) <= before
 
 
@@ -44,7 +44,7 @@ def test_what_a_call_raises_is_raised_and_no_process_stays(monkeypatch, calls):
 def test_what_is_begun_ahead_is_there_when_it_is_asked_for(monkeypatch, cores):
     monkeypatch.setenv("MIXTURE_CORES", str(cores))
     before = set(psutil.Process().children())
-    first, second, fails = ahead(partial(share_and_process, 1)), ahead(partial(share_and_process, 2)), ahead(refuse)
+    first, second, fails = start_in_background(partial(share_and_process, 1)), start_in_background(partial(share_and_process, 2)), start_in_background(refuse)
     (two, _, there), (one, share, _) = second(), first()
     assert (one, two, share) == (1, 2, 1) and (there == os.getpid()) == (cores == 1)
     with pytest.raises(ValueError, match="no such mixture"):
@@ -61,8 +61,8 @@ def warn():
 @pytest.mark.parametrize("cores", [1, 2])
 def test_what_a_call_warns_of_is_told_where_its_result_is_asked_for(monkeypatch, cores):
     monkeypatch.setenv("MIXTURE_CORES", str(cores))
-    result = ahead(warn)
-    for ask in (result, lambda: at_once([warn, int])[0]):
+    result = start_in_background(warn)
+    for ask in (result, lambda: run_parallel([warn, int])[0]):
         with pytest.warns(UserWarning, match="only one component"):
             assert ask() == 1
 
@@ -70,7 +70,7 @@ def test_what_a_call_warns_of_is_told_where_its_result_is_asked_for(monkeypatch,
 def test_a_call_need_not_pickle(monkeypatch):
     monkeypatch.setenv("MIXTURE_CORES", "2")
     number = 3
-    assert at_once([lambda: number, lambda: number + 1]) == [3, 4]
+    assert run_parallel([lambda: number, lambda: number + 1]) == [3, 4]
 
 
 def die():
@@ -80,4 +80,4 @@ def die():
 def test_a_killed_call_is_told(monkeypatch):
     monkeypatch.setenv("MIXTURE_CORES", "2")
     with pytest.raises(BrokenProcessPool):
-        at_once([int, die])
+        run_parallel([int, die])

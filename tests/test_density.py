@@ -6,11 +6,16 @@ from numpy.testing import assert_allclose
 from scipy import integrate, special
 from scipy.stats import norm
 
-from helpers import (
-    Sample, component_log_density, component_log_likelihood, membership_probabilities, mixture_cdf, mixture_log_density,
+from mixture.components import (
+    component_log_density,
+    component_log_likelihood,
+    log_normal_mass,
+    membership_probabilities,
+    mixture_cdf,
+    mixture_log_density,
     mixture_log_likelihood,
 )
-from mixture.density import log_normal_mass
+from mixture.data.sample import Sample
 
 MIXTURE = (np.array([0.2, 0.5, 0.3]), np.array([-1.0, 0.5, 4.0]), np.array([0.3, 1.0, 2.0]))
 X = np.linspace(-6, 10, 33)

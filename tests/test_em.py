@@ -7,11 +7,21 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import special
 
-from helpers import (
-    Sample, bootstrap_errors, compare_component_counts, component_log_density, em_standard_errors, fit_em, fit_em_proper,
-    group_sample, mixture_log_likelihood, simulate_mixture,
+from mixture.components import Components, component_log_density, mixture_log_likelihood
+from mixture.data.cells import group_sample
+from mixture.data.sample import Sample
+from mixture.data.simulate import simulate_mixture
+from mixture.em import (
+    CollapseError,
+    _collapsed,
+    _em_on_samples,
+    _em_on_values,
+    bootstrap_errors,
+    compare_component_counts,
+    em_standard_errors,
+    fit_em,
+    fit_em_proper,
 )
-from mixture.em import CollapseError, _collapsed, _em_on_samples, _em_on_values
 
 SPIKE = np.append(np.random.default_rng(0).normal(size=100), np.full(20, 7.0))  # one value twenty times, far from the rest
 
@@ -182,7 +192,7 @@ def test_two_components_that_are_one_are_no_maximum(waiting, waiting_fit):
     twins = np.array([0.4, 0.6]), np.full(2, center), np.full(2, spread)
     assert _collapsed(waiting, twins, equal=False) and _collapsed(waiting, twins, equal=True)
     assert not _collapsed(waiting, waiting_fit.components, equal=False)
-    at_saddle = replace(waiting_fit, weights=twins[0], means=twins[1], sds=twins[2])
+    at_saddle = replace(waiting_fit, components=Components(*twins))
     assert all(np.isnan(error).all() for error in em_standard_errors(waiting, at_saddle).values())
 
 
@@ -235,7 +245,7 @@ def test_standard_errors_are_the_bootstraps(overlapping, variance):
 
 def test_the_bootstrap_knows_no_units(galaxies, galaxies_fit):
     once = bootstrap_errors(galaxies_fit, np.random.default_rng(7), 20)
-    small = replace(galaxies_fit, means=1e-6 * galaxies_fit.means, sds=1e-6 * galaxies_fit.sds)
+    small = replace(galaxies_fit, components=Components(galaxies_fit.weights, 1e-6 * galaxies_fit.means, 1e-6 * galaxies_fit.sds))
     again = bootstrap_errors(small, np.random.default_rng(7), 20)
     assert_allclose(again["sds"], 1e-6 * once["sds"], rtol=1e-6)
     assert_allclose(again["means"], 1e-6 * once["means"], rtol=1e-6)

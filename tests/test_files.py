@@ -9,7 +9,9 @@ import pytest
 from fits import simulated
 from numpy.testing import assert_array_equal
 
-from helpers import group_sample, load_posterior, load_sample, load_verdict, write_json, write_whole
+from helpers import load_posterior, load_sample, load_verdict
+from mixture.data.cells import group_sample
+from mixture.files import write_json, write_whole
 
 
 def write(text):

@@ -10,9 +10,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pymc.blocking import DictToArrayBijection
 from scipy import stats
 
-from helpers import Sample, build_model, choose_priors, membership_probabilities, mixture_log_likelihood, posterior_draws
-from mixture.latent import STEPS, draw_assignments, latent_steps
-from mixture.model import Priors
+from mixture.bayes.latent import STEPS, draw_assignments, latent_steps
+from mixture.bayes.model import Priors, build_model, choose_priors, posterior_draws
+from mixture.components import membership_probabilities, mixture_log_likelihood
+from mixture.data.sample import Sample
 
 VALUES = np.array([-0.5, 1.0, 2.2])
 COMPONENTS = (np.array([0.5, 0.2, 0.3]), np.array([-1.0, 1.0, 2.0]), np.array([1.5, 1.0, 2.0]))

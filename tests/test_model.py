@@ -12,11 +12,22 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pymc.model.transform.conditioning import remove_value_transforms
 from scipy import stats
 
-from helpers import (
-    Sample, add_log_likelihood, build_model, choose_priors, draw_prior, fit_em, group_sample, mixture_log_likelihood,
-    posterior_draws, sample_posterior, starting_points, thin, write_whole,
+from helpers import load_posterior
+from mixture.bayes.model import (
+    Priors,
+    add_log_likelihood,
+    build_model,
+    choose_priors,
+    draw_prior,
+    observed_sample,
+    posterior_draws,
 )
-from mixture.model import Priors, observed_sample, read_posterior
+from mixture.bayes.nuts import sample_posterior, starting_points
+from mixture.components import mixture_log_likelihood
+from mixture.data.cells import group_sample
+from mixture.data.sample import Sample
+from mixture.em import fit_em
+from mixture.files import write_whole
 
 SD_PRIORS = {
     "uniform": lambda scale: stats.uniform(0, scale),
@@ -230,7 +241,7 @@ def test_a_posterior_survives_its_file(which, request, tmp_path):
     found = request.getfixturevalue(which)
     path = tmp_path / "posterior.nc"
     write_whole(path, lambda part: found.tree.to_netcdf(part, engine="netcdf4"))
-    back = read_posterior(path)
+    back = load_posterior(tmp_path)
     assert isinstance(back, xr.DataTree)
     for group in ("posterior", "sample_stats", "log_prior", "log_likelihood", "observed_data", "em"):
         xr.testing.assert_equal(back[group].to_dataset(), found.tree[group].to_dataset())
@@ -243,9 +254,9 @@ def test_a_posterior_survives_its_file(which, request, tmp_path):
 
 def test_thinning_keeps_evenly_spaced_whole_draws(exact_fit):
     draws = posterior_draws(exact_fit.tree)
-    some = thin(draws, 100)
+    some = draws.thin(100)
     assert [a.shape for a in some] == [(100, 2)] * 3
     chosen = np.searchsorted(np.arange(2000), np.linspace(0, 1999, 100).round())
     for kept, every in zip(some, draws, strict=True):
         assert_array_equal(kept, every.reshape(-1, 2)[chosen])
-    assert len(thin(draws, 10**6)[0]) == 2000
+    assert len(draws.thin(10**6)[0]) == 2000

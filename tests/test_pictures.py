@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 from fits import simulated
 
-from helpers import choose_priors, component_log_density, explore_priors, mixture_log_density, pictures, play_figure
-from mixture.play import DRAWS, MIME, POINTS
-from mixture.widgets import SD_FAMILIES, as_parameters, draw_from_priors
+from mixture.bayes.model import choose_priors
+from mixture.components import component_log_density, mixture_log_density
+from mixture.show import figures
+from mixture.show.interactive import DRAWS, MIME, POINTS, play_figure
+from mixture.show.prior_widgets import SD_FAMILIES, as_parameters, draw_from_priors, explore_priors
 
 SAMPLE = simulated(200)
 rng = np.random.default_rng(5)
@@ -25,7 +27,7 @@ EM = np.array([0.4, 0.6]), np.array([0.0, 4.0]), np.array([1.0, 1.5])
 def look():
     plt.switch_backend("agg")
     with plt.rc_context():
-        pictures.use_style()
+        figures.use_style()
         yield
     plt.close("all")
 
@@ -35,11 +37,11 @@ def unpacked(text):
 
 
 def main_figure():
-    return pictures.draw_fits(SAMPLE, CLOUD, EM, EM)
+    return figures.draw_fits(SAMPLE, CLOUD, EM, EM)
 
 
 def test_the_same_figure_is_the_same_text_and_whole_by_itself():
-    one, other = (pictures.as_svg(main_figure()) for _ in range(2))
+    one, other = (figures.as_svg(main_figure()) for _ in range(2))
     assert one == other
     assert ElementTree.fromstring(one).tag.endswith("svg")
     assert not re.findall(r'href="(?!#|data:)', one) and "<script" not in one
@@ -48,23 +50,23 @@ def test_the_same_figure_is_the_same_text_and_whole_by_itself():
 
 def test_many_points_become_an_image_within_and_few_stay_lines():
     figure, ax = plt.subplots()
-    ax.plot(np.zeros(pictures.MANY))
-    assert "data:image/png" not in pictures.as_svg(figure)
-    ax.plot(np.arange(pictures.MANY + 1))
-    assert "data:image/png" in pictures.as_svg(figure)
+    ax.plot(np.zeros(figures.MANY))
+    assert "data:image/png" not in figures.as_svg(figure)
+    ax.plot(np.arange(figures.MANY + 1))
+    assert "data:image/png" in figures.as_svg(figure)
 
 
 def test_many_dots_become_an_image_within():
     figure, ax = plt.subplots()
     ax.scatter(np.arange(5000), np.zeros(5000))
-    assert len(pictures.as_svg(figure)) < 50_000
+    assert len(figures.as_svg(figure)) < 50_000
 
 
 def test_short_names_become_words():
     figure, ax = plt.subplots()
     ax.set_title("sigma\n1", loc="left")
     ax.set(xlabel="mu", ylabel="Lag")
-    pictures.put_in_words(figure)
+    figures.spell_out_labels(figure)
     assert (ax.get_title("left"), ax.get_xlabel(), ax.get_ylabel()) == ("sd of component 1", "mean (data units)", "lag (draws)")
 
 
@@ -72,24 +74,24 @@ def test_chains_are_counted_in_whole_numbers():
     figure, ax = plt.subplots(figsize=(3, 6))
     ax.set(ylim=(0, 3), ylabel="Chain")
     assert any(tick % 1 for tick in ax.get_yticks()), "matplotlib by itself"
-    pictures.put_in_words(figure)
+    figures.spell_out_labels(figure)
     assert not any(tick % 1 for tick in ax.get_yticks())
 
 
 def test_the_best_number_of_components_is_one_whose_chains_are_trusted():
     counts = pd.DataFrame({"bic": [5.0, 4, 6], "aic": [5.0, 4, 3], "icl": [5.0, 4, 6], "elpd": [-9.0, -5, -4],
                            "elpd_se": 1.0, "trusted": [True, True, False]}, index=[1, 2, 3])
-    left, right = pictures.draw_component_counts(counts).axes
+    left, right = figures.draw_component_counts(counts).axes
     assert right.lines[-1].get_xdata()[0] == 2
-    assert not {line.get_color() for line in left.lines} & set(pictures.COMPONENT)
+    assert not {line.get_color() for line in left.lines} & set(figures.COMPONENT)
 
 
 def test_a_component_keeps_its_colour_and_nothing_else_has_it():
-    shared = {pictures.EM, pictures.TRUTH, pictures.SAMPLE, pictures.POSTERIOR, *pictures.CHAIN}
-    assert len(set(pictures.COMPONENT)) == len(pictures.COMPONENT) and not set(pictures.COMPONENT) & shared
+    shared = {figures.EM, figures.TRUTH, figures.SAMPLE, figures.POSTERIOR, *figures.CHAIN}
+    assert len(set(figures.COMPONENT)) == len(figures.COMPONENT) and not set(figures.COMPONENT) & shared
     lines = {line.get_label(): line.get_color() for line in main_figure().axes[0].lines}
-    assert lines["component 0"] == pictures.colour(0) and lines["component 1"] == pictures.colour(1)
-    assert lines["EM"] == pictures.EM and lines["truth"] == pictures.TRUTH
+    assert lines["component 0"] == figures.colour(0) and lines["component 1"] == figures.colour(1)
+    assert lines["EM"] == figures.EM and lines["truth"] == figures.TRUTH
 
 
 @pytest.fixture(scope="module")

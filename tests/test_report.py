@@ -11,7 +11,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 from test_page import Elements, check_page
 
-from mixture.words import CHECKS
+from mixture.show.text.chains import CHECKS
 from runner import chain, index
 from runner.shots import take_shots
 

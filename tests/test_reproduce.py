@@ -11,7 +11,7 @@ import pytest
 import tiny
 import xarray as xr
 
-from mixture.model import read_posterior
+from helpers import load_posterior
 from runner import chain
 from runner.reproduce import Comparison, compare, reproduce
 
@@ -119,5 +119,5 @@ def test_the_real_chain_is_the_same_on_one_core_just_compiled_and_on_two_from_th
     monkeypatch.setenv("MIXTURE_CORES", "2")
     found, fresh = reproduce("runs/one")
     assert found.lines() == ["reproduced: the same, bit by bit"] and fresh is None
-    draws = read_posterior("runs/one/posterior.nc")["posterior"]["mu"].values
+    draws = load_posterior("runs/one")["posterior"]["mu"].values
     assert np.ptp(draws) > 0

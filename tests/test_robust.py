@@ -15,7 +15,18 @@ import pandas as pd
 import pytest
 import tiny
 from generated import (
-    ODD_YAML, assert_clear, broken_files, contents, dumped, encoded, files, inside, lines, names, plausible, texts,
+    ODD_YAML,
+    assert_clear,
+    broken_files,
+    contents,
+    dumped,
+    encoded,
+    files,
+    inside,
+    lines,
+    names,
+    plausible,
+    texts,
     values,
 )
 from hypothesis import HealthCheck, example, given, settings

@@ -15,11 +15,13 @@ from generated import assert_clear, inside, plausible, positive
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from helpers import (
-    choose_likelihood, choose_priors, fit_em_proper, mixture_log_likelihood, random_stream, read_sample,
-    simulate_sample, sort_components, starting_points,
-)
-from mixture.source import check_source
+from mixture.bayes.model import choose_priors
+from mixture.bayes.nuts import starting_points
+from mixture.components import mixture_log_likelihood, sort_components
+from mixture.data.cells import choose_likelihood
+from mixture.data.read import check_source, read_sample
+from mixture.data.simulate import random_stream, simulate_sample
+from mixture.em import fit_em_proper
 from parameters import InputError, check
 
 pytestmark = pytest.mark.timeout(900)

@@ -10,7 +10,6 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 
 import pandas as pd
 import psutil
@@ -19,8 +18,8 @@ import tiny
 from fits import simulated
 from test_page import check_page, requests
 
+from mixture.data.read import read_column
 from parameters import InputError, Parameters, check, load
-from mixture.source import read_column
 from runner import chain, index, page
 from runner.kernels import WarmKernel
 

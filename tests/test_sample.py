@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from helpers import (
-    Sample, choose_likelihood, component_counts, find_rounding, group_sample, mixture_log_density, random_stream,
-    simulate_mixture, sort_components,
-)
+from mixture.components import mixture_log_density, sort_components
+from mixture.data.cells import choose_likelihood, find_rounding, group_sample
+from mixture.data.sample import Sample
+from mixture.data.simulate import component_counts, random_stream, simulate_mixture
 from parameters import InputError
 
 positive = st.floats(0.01, 1)

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mixture.source import open_column, read_column
+from mixture.data.read import read_column
+from mixture.data.source import open_column
 from parameters import InputError
 
 VALUES = [1.0, 2.5, 4.0, 8.0]

@@ -15,7 +15,7 @@ import pytest
 import tiny
 from tracked import Tracked
 
-from mixture.model import read_posterior
+from helpers import load_posterior
 from runner import chain
 from runner.reproduce import TIMED
 
@@ -91,7 +91,7 @@ class StoppableSweep(Stoppable):
 
 
 READERS = {".json": lambda path: json.loads(path.read_text()), ".ipynb": lambda path: json.loads(path.read_text()),
-           ".parquet": pq.read_table, ".nc": read_posterior, ".csv": lambda path: path.read_text()}
+           ".parquet": pq.read_table, ".nc": lambda path: load_posterior(path.parent), ".csv": lambda path: path.read_text()}
 
 
 def read_all(folder):

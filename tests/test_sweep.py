@@ -15,8 +15,8 @@ import pytest
 import tiny
 from test_page import check_page
 
-import outcomes
-from parameters import InputError, Parameters
+from mixture.studies import sweeps
+from parameters import Parameters
 from runner import chain, grid, index, results, workers
 from runner import sweep as engine
 
@@ -191,10 +191,10 @@ def test_coverage_is_that_of_honest_intervals():
         "point": [f"p{i}" for i in range(n)], "status": "finished", "outcome": "trusted", "component": 0,
         "mu_truth": 0.0, "mu_posterior_mean": estimate, "mu_em": 2 * estimate,
         "mu_interval_low": estimate - 1.96, "mu_interval_high": estimate + 1.96})
-    table = outcomes.recovery_table(made).set_index("of")
+    table = sweeps.recovery_table(made).set_index("of")
     assert table.loc["trusted", "coverage_low"] < 0.95 < table.loc["trusted", "coverage_high"]
     assert table.loc["trusted", "em_rmse"] == pytest.approx(2 * table.loc["trusted", "rmse"])
-    assert outcomes.recovery_table(made.drop(columns="mu_truth")).empty
+    assert sweeps.recovery_table(made.drop(columns="mu_truth")).empty
 
 
 def laid_out(**columns):
@@ -205,20 +205,20 @@ def laid_out(**columns):
 def test_the_map_shows_the_worst_of_each_cell_and_how_many_can_be_trusted():
     made = laid_out(n_samples=[10, 10, 2000, 2000, 30], sds=[[1, 2]] * 3 + [[3, 4]] * 2,
                     outcome=["trusted", "untrusted", "failed", "trusted", "trusted"])
-    worst, shares = outcomes.map_outcomes(made, ["sds", "n_samples"])
+    worst, shares = sweeps.map_outcomes(made, ["sds", "n_samples"])
     assert list(worst.columns) == ["10", "30", "2,000"] and list(worst.index) == ["sds [1, 2]", "sds [3, 4]"]
     assert worst.values.tolist() == [[1, -1, 2], [-1, 0, 0]]
     assert shares.values.tolist() == [["1/2", "", "!"], ["", "✓", "✓"]]
-    assert outcomes.draw_outcomes(worst, shares).axes
+    assert sweeps.draw_outcomes(worst, shares).axes
 
 
 def test_the_list_of_points_links_to_what_shows_why():
     made = laid_out(n_samples=[10, 20, 30], seed=1, outcome=["failed", "trusted", "failed"], stage=["02_x", None, None])
     made["error"] = ["a | b\nc", None, "its worker died"]
-    lines = outcomes.list_points(made, ["n_samples"], "failed", None, most=9).splitlines()
+    lines = sweeps.list_points(made, ["n_samples"], "failed", None, most=9).splitlines()
     assert lines[0] == "| n_samples | why | notebook |"
     assert lines[2:] == ["| 10 | a / b c | [02_x](points/p0/02_x.ipynb) |", "| 30 | its worker died | points/p2 |"]
-    assert outcomes.list_points(made, ["n_samples"], "failed", None, most=1).endswith("and 1 more in results.parquet")
+    assert sweeps.list_points(made, ["n_samples"], "failed", None, most=1).endswith("and 1 more in results.parquet")
 
 
 # -- the worker -------------------------------------------------------------------------------
@@ -382,7 +382,7 @@ def test_a_sweep_of_the_real_notebooks_fills_every_column_and_its_page(tmp_path)
     write(tmp_path, (tiny.ROOT / "sweeps" / "smoke.yml").read_text().replace("params/", f"{tiny.ROOT}/params/"))
     done = tiny.command("sweep", "s.yml", cwd=tmp_path, timeout=800)
     assert done.returncode in (0, 3), done.stderr
-    table, swept = outcomes.load_results(tmp_path / "runs" / "s")
+    table, swept = sweeps.load_results(tmp_path / "runs" / "s")
     assert len(table) == 8 and swept == ["n_samples", "sds"]
     told = ["truth", "posterior_mean", "posterior_sd", "interval_low", "interval_high", "em", "em_se", "rhat",
             "ess_bulk", "ess_tail"]

@@ -17,7 +17,6 @@ from test_sweep import House, write
 from tracked import Tracked
 
 from runner import chain
-from runner import sweep as engine
 
 pytestmark = pytest.mark.timeout(900)
 slow = pytest.mark.slow

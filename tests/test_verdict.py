@@ -10,11 +10,11 @@ from fits import fit, simulated, tree_of
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from helpers import (
-    Sample, choose_priors, classify_chains, expected_log_predictive_density, judge_chains, judge_model, loo_pit, mixture_cdf,
-    posterior_draws, prior_sensitivity, relabel,
-)
-from mixture.model import Priors
+from mixture.bayes.model import Priors, choose_priors, posterior_draws
+from mixture.check.likelihood import expected_log_predictive_density, loo_pit
+from mixture.check.verdict import classify_chains, judge_chains, judge_model, prior_sensitivity, relabel
+from mixture.components import mixture_cdf
+from mixture.data.sample import Sample
 
 SAMPLE = simulated(200, means=(0.0, 8.0))
 CENTER = np.array([0.4, 0.6]), np.array([0.0, 8.0]), np.array([1.0, 1.5])

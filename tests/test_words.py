@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from helpers import answer_text, comparison_table, counts_table, posterior_table, sensitivity_table, verdict_text
-from mixture.verdict import Check
-from mixture.words import CAUSES, CHECKS, check_line, decimals_for, estimate, fixed
+from mixture.check.verdict import Check
+from mixture.show.text.chains import CAUSES, CHECKS, check_line, verdict_text
+from mixture.show.text.comparison import answer_text, comparison_table, counts_table
+from mixture.show.text.fit import posterior_table, sensitivity_table
+from mixture.show.text.numbers import decimals_for, estimate, fixed
 
 GOOD = Check("largest R-hat", 1.0011, 1.01, True, "")
 BAD = Check("smallest bulk ESS", 87.3, 400.0, False, "run longer")

@@ -4,33 +4,10 @@ import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 
-from mixture import pictures
-from mixture.sample import sort_components
+from mixture.show import figures
 
 SHOWN, POINTS = 30, 150  # prior mixtures in the picture, and points of each
 SD_FAMILIES = ("uniform", "halfnormal", "lognormal")
-
-
-def draw_from_priors(priors, count, rng):
-    """Mixtures drawn from the priors alone, without PyMC, so that a handle's movement is seen at once.
-
-    Parameters
-    ----------
-    priors : Priors
-    count : int
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    weights, means, sds : ndarray, shape (count, K)
-        Ordered by mean.
-    """
-    shape = count, len(priors.mean_center)
-    sds = {"uniform": lambda: rng.uniform(0, priors.sd_scale, shape),
-           "halfnormal": lambda: np.abs(rng.normal(0, priors.sd_scale, shape)),
-           "lognormal": lambda: priors.sd_scale * np.exp(rng.normal(size=shape))}[priors.sd_family]()
-    return sort_components(rng.dirichlet([priors.weight_concentration] * shape[1], count),
-                           rng.normal(priors.mean_center, np.asarray(priors.mean_precision) ** -0.5, shape), sds)
 
 
 def as_parameters(priors):
@@ -63,9 +40,9 @@ def explore_priors(sample, priors):
 
     def show(_=None):
         now = chosen()
-        draws = draw_from_priors(now, SHOWN, np.random.default_rng(0))
-        figure = pictures.draw_prior_mixtures(sample, *draws, points=POINTS)
-        picture.value = pictures.as_svg(figure)
+        draws = now.draw(SHOWN, np.random.default_rng(0))
+        figure = figures.draw_prior_mixtures(sample, *draws, points=POINTS)
+        picture.value = figures.as_svg(figure)
         plt.close(figure)
         lines.value = f"<pre>{as_parameters(now)}</pre>"
 

@@ -15,9 +15,9 @@ import json
 
 import numpy as np
 
-from mixture import pictures
-from mixture.comparison import summarise_memberships
-from mixture.density import component_log_density, mixture_log_density
+from mixture.check.membership import summarise_memberships
+from mixture.components import component_log_density, mixture_log_density
+from mixture.show import figures
 
 MIME = "application/vnd.gaussian-mixtures.play+json"
 POINTS, DRAWS = 240, 40  # on the x axis, and posterior draws to step through: about 150 kB
@@ -30,25 +30,24 @@ def play_figure(sample, draws, em, truth=None, interval=0.95):
     Parameters
     ----------
     sample : Sample
-    draws : tuple of ndarray, shape (S, K)
-        Weights, means, sds; see `thin`.
-    em, truth : tuple of ndarray, shape (K,)
-        Weights, means, sds; truth is None where it is not known.
+    draws : Components, shape (S, K)
+    em, truth : Components, shape (K,)
+        truth is None where it is not known.
     interval : float
 
     Returns
     -------
     dict
-        By MIME type, for `pictures.show`: figure (Bokeh's JSON), x, switches,
+        By MIME type, for `figures.show`: figure (Bokeh's JSON), x, switches,
         stepper, reader.
     """
     from bokeh.embed import json_item  # half a second, needed only here
     from bokeh.layouts import column
 
-    x = pictures.grid_over(sample, POINTS)
+    x = figures.grid_over(sample, POINTS)
     above, switches = _densities(sample, x, draws, em, truth, interval)
     below, reader = _memberships(x, draws, interval, above.x_range, float(sample.quantile([0.5])[0]))
-    steps = _rounds(draws)
+    steps = draws.thin(DRAWS)
     mixture = np.exp(mixture_log_density(x, *steps))
     parts = np.moveaxis(np.exp(component_log_density(x, *steps)), -1, 0)
     figure = column(above, below, sizing_mode="stretch_width")
@@ -57,12 +56,6 @@ def play_figure(sample, draws, em, truth=None, interval=0.95):
         "stepper": {"label": "posterior draw", "source": "draw", "count": len(mixture),
                     "columns": {"mixture": _packed(mixture), **{f"component {k}": _packed(p) for k, p in enumerate(parts)}}}}
     return {MIME: json.dumps(payload)}
-
-
-def _rounds(draws):
-    """Some of the draws, evenly spaced over those given."""
-    places = np.linspace(0, len(draws[0]) - 1, min(DRAWS, len(draws[0]))).astype(int)
-    return tuple(values[places] for values in draws)
 
 
 def _packed(values):
@@ -92,30 +85,30 @@ def _densities(sample, x, draws, em, truth, interval):
     from bokeh.models import ColumnDataSource, Range1d
 
     plot = _axes(300, "density (per data unit)", Range1d(float(x[0]), float(x[-1])))
-    heights, edges = np.histogram(sample.value, bins=pictures.sample_edges(sample), weights=sample.count, density=True)
-    plot.quad(left=edges[:-1], right=edges[1:], bottom=0, top=heights, fill_color=pictures.SAMPLE, line_color=None,
+    heights, edges = np.histogram(sample.value, bins=figures.sample_edges(sample), weights=sample.count, density=True)
+    plot.quad(left=edges[:-1], right=edges[1:], bottom=0, top=heights, fill_color=figures.SAMPLE, line_color=None,
               name="sample")
     cloud = np.exp(mixture_log_density(x, *draws))
     low, high = np.quantile(cloud, [(1 - interval) / 2, (1 + interval) / 2], axis=0)
-    plot.varea(x=x, y1=low, y2=high, fill_color=pictures.POSTERIOR, fill_alpha=0.25, name="posterior")
-    plot.line(x, cloud.mean(axis=0), line_color=pictures.POSTERIOR, line_width=2, name="posterior")
-    plot.line(x, np.exp(mixture_log_density(x, *em)), line_color=pictures.EM, line_width=2, line_dash="dashed", name="EM")
+    plot.varea(x=x, y1=low, y2=high, fill_color=figures.POSTERIOR, fill_alpha=0.25, name="posterior")
+    plot.line(x, cloud.mean(axis=0), line_color=figures.POSTERIOR, line_width=2, name="posterior")
+    plot.line(x, np.exp(mixture_log_density(x, *em)), line_color=figures.EM, line_width=2, line_dash="dashed", name="EM")
     switches = [{"label": f"posterior mean and {interval:.0%} band", "name": "posterior", "on": True,
-                 "colour": pictures.POSTERIOR, "dash": "solid"},
-                {"label": "EM", "name": "EM", "on": True, "colour": pictures.EM, "dash": "dashed"}]
+                 "colour": figures.POSTERIOR, "dash": "solid"},
+                {"label": "EM", "name": "EM", "on": True, "colour": figures.EM, "dash": "dashed"}]
     if truth is not None:
-        plot.line(x, np.exp(mixture_log_density(x, *truth)), line_color=pictures.TRUTH, line_width=2, line_dash="dotted",
+        plot.line(x, np.exp(mixture_log_density(x, *truth)), line_color=figures.TRUTH, line_width=2, line_dash="dotted",
                   name="truth")
-        switches.append({"label": "truth", "name": "truth", "on": True, "colour": pictures.TRUTH, "dash": "dotted"})
-    one = tuple(values[:1] for values in draws)
+        switches.append({"label": "truth", "name": "truth", "on": True, "colour": figures.TRUTH, "dash": "dotted"})
+    one = draws.map(lambda values: values[:1])
     parts = np.exp(component_log_density(x, *one))[0]
     source = ColumnDataSource({"x": x, "mixture": np.exp(mixture_log_density(x, *one))[0],
                                **{f"component {k}": part for k, part in enumerate(parts.T)}}, name="draw")
     for k in range(parts.shape[-1]):
-        plot.line("x", f"component {k}", source=source, line_color=pictures.colour(k), line_width=2, name="one draw",
+        plot.line("x", f"component {k}", source=source, line_color=figures.colour(k), line_width=2, name="one draw",
                   visible=False)
-    plot.line("x", "mixture", source=source, line_color=pictures.colour(0), line_width=1, name="one draw", visible=False)
-    switches.append({"label": "one draw, by component", "name": "one draw", "on": False, "colour": pictures.colour(0),
+    plot.line("x", "mixture", source=source, line_color=figures.colour(0), line_width=1, name="one draw", visible=False)
+    switches.append({"label": "one draw, by component", "name": "one draw", "on": False, "colour": figures.colour(0),
                      "dash": "solid"})
     plot.y_range.start = 0
     return plot, switches
@@ -131,9 +124,9 @@ def _memberships(x, draws, interval, x_range, middle):
     curve, components = summarise_memberships(x, draws, interval), []
     for k in range(len(draws[0][0])):
         mean, low, high = (curve[f"p_{k}{end}"].to_numpy() for end in ("", "_low", "_high"))
-        plot.varea(x=x, y1=low, y2=high, fill_color=pictures.colour(k), fill_alpha=0.25)
-        plot.line(x, mean, line_color=pictures.colour(k), line_width=2)
-        components.append({"label": f"component {k}", "colour": pictures.colour(k), "mean": _packed(mean),
+        plot.varea(x=x, y1=low, y2=high, fill_color=figures.colour(k), fill_alpha=0.25)
+        plot.line(x, mean, line_color=figures.colour(k), line_width=2)
+        components.append({"label": f"component {k}", "colour": figures.colour(k), "mean": _packed(mean),
                            "low": _packed(low), "high": _packed(high)})
     plot.y_range.start, plot.y_range.end = 0, 1.02
     certainty = abs(curve["p_0"].to_numpy() - 0.5)

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixture.comparison import MOST_RANKS, compare_fits, thin_counts
-from mixture.density import mixture_cdf, mixture_log_density, mixture_log_likelihood
-from mixture.model import NAMES, as_dataset, observed_sample, posterior_draws
-from mixture.sample import sort_components
+from mixture.bayes.model import as_dataset, observed_sample, posterior_draws
+from mixture.check.comparison import compare_fits, monte_carlo_distance
+from mixture.check.likelihood import total_log_likelihood
+from mixture.components import NAMES, mixture_log_density
 
 RHAT_LIMIT, ESS_PER_CHAIN, BFMI_LIMIT = 1.01, 100, 0.3  # Vehtari et al. 2021; Betancourt 2018
 
@@ -44,6 +44,60 @@ def _check(name, value, limit, passed, advice):
 # ---------------------------------------------------------------- the chains
 
 
+class Verdict(NamedTuple):
+    """What is thought of a fit.
+
+    Attributes
+    ----------
+    checks, cautions : list of Check
+        Of the chains, which decide whether they are trusted; and of model, priors and EM, which do not.
+    kind : str
+    modes : pandas.DataFrame
+        Both from `classify_chains`.
+    parameters : pandas.DataFrame
+        From `parameter_diagnostics`.
+    """
+
+    checks: list
+    cautions: list
+    kind: str
+    modes: pd.DataFrame
+    parameters: pd.DataFrame
+
+    @property
+    def trusted(self):
+        """Whether all checks passed."""
+        return all(check.passed for check in self.checks)
+
+    def as_json(self):
+        """As verdict.json holds it."""
+        return {"trusted": self.trusted, "checks": [check._asdict() for check in self.checks],
+                "cautions": [check._asdict() for check in self.cautions], "chains": self.kind,
+                "modes": self.modes.to_dict("records"), "parameters": self.parameters.to_dict("records")}
+
+
+def judge(tree, loo, ranks, sensitivity):
+    """The `Verdict` on a fit; arguments as in `judge_model`."""
+    kind, modes = classify_chains(tree)
+    return Verdict(judge_chains(tree), judge_model(tree, loo, ranks, sensitivity), kind, modes, parameter_diagnostics(tree))
+
+
+def judge_beside(tree):
+    """How the fit in group beside fared: largest_rhat, smallest_ess, passed, and how far apart the two are.
+
+    Returns
+    -------
+    dict or None
+        None where nothing was fitted beside. apart is in Monte Carlo standard
+        errors, see `monte_carlo_distance`.
+    """
+    if "beside" not in tree:
+        return None
+    checks = {check.name: check for check in judge_chains(tree["beside"])}
+    return {"largest_rhat": checks["largest R-hat"].value, "smallest_ess": checks["smallest bulk ESS"].value,
+            "passed": all(check.passed for check in checks.values()), "apart": monte_carlo_distance(tree, tree["beside"])}
+
+
 def judged_quantities(tree):
     """What the chains are judged on: the parameters and what no relabelling changes.
 
@@ -59,11 +113,6 @@ def judged_quantities(tree):
     density = np.exp(mixture_log_density(points, *posterior_draws(tree)))
     return posterior[list(names)].assign(
         log_likelihood=(("chain", "draw"), total_log_likelihood(tree)), density=(("chain", "draw", "point"), density))
-
-
-def total_log_likelihood(tree):
-    """Log likelihood of the whole sample, ndarray of shape (chain, draw)."""
-    return tree["log_likelihood"]["x"].values.astype(float) @ tree["observed_data"]["count"].values
 
 
 def _worst(statistic, quantities, end, **options):
@@ -134,21 +183,21 @@ def relabel(tree):
     xarray.DataTree
         A copy with the posterior relabelled.
     """
-    weights, means, sds = posterior_draws(tree)
-    k, scale = weights.shape[-1], observed_sample(tree).sd()
+    draws, scale = posterior_draws(tree), observed_sample(tree).sd()
+    k = draws.weights.shape[-1]
     if k > 6:
-        matched = sort_components(weights, means, sds)
+        matched = draws.sorted()
     else:
-        features = np.stack([weights, means / scale, sds / scale], axis=-1)
-        best = np.unravel_index(total_log_likelihood(tree).argmax(), weights.shape[:2])
+        features = np.stack([draws.weights, draws.means / scale, draws.sds / scale], axis=-1)
+        best = np.unravel_index(total_log_likelihood(tree).argmax(), draws.weights.shape[:2])
         pivot = features[best]
         pivot = pivot[np.argsort(pivot[:, 1])]
         orders = np.array(list(itertools.permutations(range(k))))
         cost = np.stack([((features[..., order, :] - pivot) ** 2).sum(axis=(-1, -2)) for order in orders], axis=-1)
         chosen = orders[cost.argmin(axis=-1)]
-        matched = (np.take_along_axis(a, chosen, axis=-1) for a in (weights, means, sds))
+        matched = draws.map(lambda values: np.take_along_axis(values, chosen, axis=-1))
     copy = tree.copy()
-    copy["posterior"] = tree["posterior"].to_dataset().assign(as_dataset(tuple(matched)))
+    copy["posterior"] = tree["posterior"].to_dataset().assign(as_dataset(matched))
     return copy
 
 
@@ -184,7 +233,7 @@ def classify_chains(tree):
         for density in tree["log_prior"].data_vars.values())
     rows = [{"chains": ", ".join(map(str, group)), "log_posterior": log_posterior[group].mean(),
              **{name: np.round(draws[group].mean(axis=(0, 1)), 4).tolist()
-                for name, draws in zip(("weights", "means", "sds"), posterior_draws(matched), strict=True)}}
+                for name, draws in posterior_draws(matched)._asdict().items()}}
             for group in groups]
     return "different modes", pd.DataFrame(rows).sort_values("log_posterior", ascending=False, ignore_index=True)
 
@@ -216,36 +265,6 @@ def _group_chains(quantities):
 
 
 # ---------------------------------------------------------------- the model
-
-
-def loo_pit(tree, loo, rng):
-    """Leave-one-out probability integral transform, by the mixture's own distribution function.
-
-    An observation in a cell gets a random place between the values at the
-    cell's ends; large samples are thinned to `MOST_RANKS` observations.
-
-    Parameters
-    ----------
-    tree : xarray.DataTree
-    loo : arviz ELPDData
-        From ``az.loo(tree, pointwise=True)``.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray, shape (min(N, MOST_RANKS),)
-        Uniform on [0, 1] if the model describes the sample.
-    """
-    sample, log_weights = observed_sample(tree), loo.log_weights.transpose("chain", "draw", ...).values
-    ends = []
-    for points in (sample.lower,) if sample.exact else (sample.lower, sample.upper):
-        total = np.zeros(len(points))
-        for chain, draws in enumerate(zip(*posterior_draws(tree), strict=True)):
-            total += np.einsum("sn,sn->n", np.exp(log_weights[chain]), mixture_cdf(points, *draws))
-        ends.append(np.clip(total, 0, 1))
-    count = thin_counts(sample.count, rng)
-    low, high = np.repeat(ends[0], count), np.repeat(ends[-1], count)
-    return low + (high - low) * rng.random(len(low))
 
 
 def prior_sensitivity(tree):

@@ -11,12 +11,11 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from parameters import RANGE, InputError, in_a_line, shown, told_apart, word
+from parameters import InputError, in_a_line, shown, word
 
 TEXT = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 PARQUET = (".parquet", ".pq")
 MOST_NAMES = 20  # of columns, in a message
-LARGE = 200_000_000  # bytes: beyond, the values are checked as they are read, not before
 
 
 @dataclass(frozen=True)
@@ -180,54 +179,3 @@ def keep_numbers(values, name, missing):
         raise InputError(f"missing: {gone.sum():,} of {len(values):,} values in column {shown(name)} are missing; allowed: none, "
                          "or missing: drop")
     return values[~gone] if gone.any() else values, int(gone.sum())
-
-
-def read_column(data, column=None, missing="refuse", n_components=1):
-    """All values of one column, checked.
-
-    Parameters
-    ----------
-    data, column :
-        As in `open_column`.
-    missing : {"refuse", "drop"}
-    n_components : int
-        At least twice as many values are wanted.
-
-    Returns
-    -------
-    values : ndarray, shape (N,)
-    dropped : int
-        Missing values left out.
-
-    Raises
-    ------
-    InputError
-        One line.
-    """
-    source = open_column(data, column)
-    pieces = list(source.batches())
-    values, dropped = keep_numbers(np.concatenate(pieces) if pieces else np.empty(0), source.name, missing)
-    check_enough(len(values), values.min(initial=np.inf), values.max(initial=-np.inf), source.name, n_components)
-    return values, dropped
-
-
-def check_enough(n, low, high, name, n_components):
-    """Refuse a sample too small for K components, without any spread, or beyond what doubles can hold apart."""
-    if n < 2 * n_components:
-        raise InputError(f"data: column {shown(name)} holds {n} values; allowed: at least 2 x n_components = {2 * n_components}")
-    if low == high:
-        raise InputError(f"data: all {n:,} values in column {shown(name)} are {low:g}; allowed: at least two different values")
-    if not told_apart(low, high):
-        raise InputError(f"data: column {shown(name)} runs from {float(low)} to {float(high)}; allowed: {RANGE}")
-
-
-def check_source(parameters):
-    """Refuse what cannot be read before any kernel starts; the values of large files are checked as they are read.
-
-    Parameters
-    ----------
-    parameters : parameters.Parameters
-    """
-    if parameters.data is not None:
-        if open_column(parameters.data, parameters.column).size <= LARGE:
-            read_column(parameters.data, parameters.column, parameters.missing, parameters.n_components)

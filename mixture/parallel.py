@@ -1,4 +1,4 @@
-"""The processors that this process may use, and long calls on them at once, or ahead of their time."""
+"""The processors that this process may use, and long calls that run on them side by side or in the background."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ def available_cores():
     return int(os.environ.get("MIXTURE_CORES", len(os.sched_getaffinity(0))))
 
 
-def at_once(calls):
+def run_parallel(calls):
     """What functions without arguments return, called at the same time as far as there are processors.
 
     Each call gets its share of the processors, in a forked process that sees all that this one has; its result must
@@ -48,18 +48,18 @@ def at_once(calls):
             pool.shutdown(cancel_futures=True)
 
 
-def ahead(call):
+def start_in_background(call):
     """A function without arguments, begun now in a forked process if there is a processor to spare.
 
     Parameters
     ----------
     call : callable
-        As for `at_once`.
+        As for `run_parallel`.
 
     Returns
     -------
     callable
-        Waits for the result, and returns it or raises as `at_once` does.
+        Waits for the result, and returns it or raises as `run_parallel` does.
     """
     if available_cores() < 2 or sys.platform != "linux":
         return call
@@ -78,14 +78,14 @@ def _settle(calls, cores):
 
 
 def _call(number):
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         result = _calls[number]()
-    return result, [each.message for each in told]
+    return result, [each.message for each in caught]
 
 
 def _result(future):
-    """What a call in a forked process returned; what it warned of is told here, where somebody listens."""
-    result, told = future.result()
-    for message in told:
+    """What a call in a forked process returned; its warnings are issued again here, where they are seen."""
+    result, warned = future.result()
+    for message in warned:
         warnings.warn(message, stacklevel=3)
     return result

@@ -25,13 +25,15 @@ import pymc as pm
 from arviz_stats.ecdf_utils import compute_ecdf, get_pointwise_confidence_band, simulate_confidence_bands
 from tqdm.auto import tqdm
 
-from mixture.cores import available_cores
-from mixture.density import mixture_log_likelihood
+from mixture.bayes.latent import latent_steps
+from mixture.bayes.model import Priors, build_model, likelihood_data
+from mixture.bayes.nuts import Nutpie, unconstrained_function
+from mixture.components import NAMES, Components, mixture_log_likelihood, stack_components
+from mixture.data.cells import group_sample
+from mixture.data.sample import Sample
+from mixture.data.simulate import random_stream, simulate_mixture
 from mixture.files import write_whole
-from mixture.latent import latent_steps
-from mixture.model import NAMES, Priors, build_model, likelihood_data
-from mixture.sample import Sample, group_sample, random_stream, simulate_mixture, sort_components
-from mixture.sampling import Nutpie, unconstrained_function
+from mixture.parallel import available_cores
 
 MODELS = ("marginal", "grouped", "latent")
 TOGETHER = 25  # fits in one task
@@ -77,10 +79,8 @@ class Recipe:
         return Priors(np.zeros(self.k), np.full(self.k, self.mean_sd**-2.0), "lognormal", self.sd_median, self.concentration)
 
     def draw(self, rng):
-        """Weights, means and sds from the prior, ordered jointly by mean; by NumPy, not by the model under test."""
-        return sort_components(
-            rng.dirichlet(np.full(self.k, self.concentration)), rng.normal(0, self.mean_sd, self.k),
-            self.sd_median * np.exp(rng.standard_normal(self.k)))
+        """Weights, means and sds from the prior, ordered jointly by mean."""
+        return self.priors.draw(1, rng).map(lambda values: values[0])
 
     def simulate(self, truth, rng):
         """A sample of the truth, the components' counts random as the model has them."""
@@ -123,8 +123,7 @@ class Refitter:
         ----------
         sample : Sample
             Of exact values; the grouped model counts them in cells.
-        start : tuple of ndarray, shape (K,)
-            Weights, means, sds.
+        start : Components, shape (K,)
         rng : numpy.random.Generator
 
         Returns
@@ -134,7 +133,7 @@ class Refitter:
         pm.set_data(likelihood_data(self.seen(sample)), model=self.model)
         if self.kind == "latent":
             return self._fit_latent(sample, start, rng)
-        start, seed = dict(zip(NAMES, start, strict=True)), int(rng.integers(2**31))
+        start, seed = start.by_name(), int(rng.integers(2**31))
         return self.nutpie.chain(start, seed, self.recipe.draws, self.recipe.tune, target_accept=0.9)[0]
 
     def _fit_latent(self, sample, start, rng):
@@ -151,8 +150,8 @@ class Refitter:
             for step in (self.gibbs, self.nuts):
                 point, _ = step.step(point)
             if number >= self.recipe.tune:
-                drawn.append(self.gibbs.components(*(point[name] for name in self.gibbs.inputs)))
-        return sort_components(*(np.array(each) for each in zip(*drawn, strict=True)))
+                drawn.append(Components(*self.gibbs.components(*(point[name] for name in self.gibbs.inputs))))
+        return stack_components(drawn).sorted()
 
 
 # -- ranks ------------------------------------------------------------------------------------
@@ -164,7 +163,7 @@ def statistics(sample, components):
     Parameters
     ----------
     sample : Sample
-    components : tuple of ndarray, shape (..., K)
+    components : Components, shape (..., K)
 
     Returns
     -------

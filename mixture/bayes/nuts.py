@@ -6,6 +6,7 @@ import weakref
 from functools import partial
 from multiprocessing import parent_process
 
+import arviz as az
 import numpy as np
 import nutpie
 import pymc as pm
@@ -16,12 +17,11 @@ from nutpie.compiled_pyfunc import from_pyfunc
 from pymc.pytensorf import join_nonshared_inputs
 from pytensor.graph.replace import vectorize_graph
 
-from mixture.compiled import compiled_twin
-from mixture.cores import at_once, available_cores
-from mixture.density import component_log_density
-from mixture.latent import latent_steps
-from mixture.model import NAMES, as_dataset, posterior_draws
-from mixture.sample import sort_components
+from mixture.bayes.compiled import shared_model
+from mixture.bayes.latent import latent_steps
+from mixture.bayes.model import as_dataset, posterior_draws
+from mixture.components import NAMES, Components, component_log_density, sort_components, stack_components
+from mixture.parallel import available_cores, run_parallel
 
 # What nutpie tells of each draw that PyMC does too, and PyMC's name for it.
 STATS = {"mean_tree_accept": "acceptance_rate", "diverging": "diverging", "energy": "energy", "energy_error": "energy_error",
@@ -88,7 +88,7 @@ def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_a
     sampler : {"nutpie", "pymc"}
         Implementation of NUTS for the marginal model; the latent one moves by PyMC's.
     latent_step : {"gibbs", "categorical-gibbs", "metropolis"}
-        Of the latent model; see `mixture.latent.latent_steps`.
+        Of the latent model; see `mixture.bayes.latent.latent_steps`.
     keep_assignments : bool
         Keep the assignment of each observation in each draw.
     progressbar : bool
@@ -102,7 +102,7 @@ def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_a
     """
     seeds = [int(s) for s in rng.integers(2**31, size=len(starts))]
     latent = "assignment" in model.named_vars
-    with compiled_twin(model) as model:
+    with shared_model(model) as model:
         if sampler == "nutpie" and not latent:
             return _without_clock(_sample_by_nutpie(model, starts, seeds, draws, tune, target_accept))
         if latent:
@@ -127,12 +127,12 @@ def _sample_by_nutpie(model, starts, seeds, draws, tune, target_accept):
     if model not in _samplers:
         _samplers[model] = Nutpie(model)
     begun = time.perf_counter()
-    chains = at_once([partial(_samplers[model].chain, start, seed, draws, tune, target_accept)
+    chains = run_parallel([partial(_samplers[model].chain, start, seed, draws, tune, target_accept)
                       for start, seed in zip(starts, seeds, strict=True)])
     seconds = time.perf_counter() - begun
     posterior, stats = zip(*chains, strict=True)
     tree = xr.DataTree.from_dict({
-        "posterior": as_dataset([np.stack(each) for each in zip(*posterior, strict=True)]),
+        "posterior": as_dataset(stack_components(posterior)),
         "sample_stats": xr.concat(stats, "chain").assign_coords(chain=np.arange(len(chains)))})
     tree["posterior"].attrs["sampling_time"] = seconds
     return tree
@@ -168,8 +168,7 @@ class Nutpie:
 
         Returns
         -------
-        components : tuple of ndarray, shape (draws, K)
-            Weights, means, sds.
+        components : Components, shape (draws, K)
         stats : xarray.Dataset
             Of the sampler; dims chain (1), draw.
         """
@@ -181,7 +180,7 @@ class Nutpie:
                              progress_bar=False, save_warmup=False)
         components = self.backward(tree["posterior"]["point"].values[0])
         stats = tree["sample_stats"].to_dataset()[list(STATS)].rename(STATS)
-        return tuple(np.broadcast_to(a, (draws, self.k)) for a in components), stats
+        return Components(*components).map(lambda a: np.broadcast_to(a, (draws, self.k))), stats
 
     def _density_and_gradient(self, x):
         density, gradient = self.density(x)
@@ -226,7 +225,7 @@ def _likeliest(sample, start):
 
 
 def _without_clock(tree):
-    """The same draws give the same file: when and how fast they were drawn is told apart."""
+    """The same draws give the same file: when and how fast they were drawn is kept elsewhere."""
     tree.attrs["seconds"] = tree["posterior"].attrs.get("sampling_time", np.nan)
     for node in tree.subtree:
         node.attrs = {k: v for k, v in node.attrs.items() if k not in ("created_at", "sampling_time")}
@@ -234,3 +233,28 @@ def _without_clock(tree):
     clocks = {name for name in stats.data_vars if "time_diff" in name or "perf_counter" in name}
     tree["sample_stats"] = stats[sorted(set(stats.data_vars) - clocks)]  # PyMC's order is a set's, another in each process
     return tree
+
+
+def sampling_cost(tree):
+    """What the sampler of a posterior spent and how it moved, in plain numbers.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        From `sample_posterior`.
+
+    Returns
+    -------
+    dict
+        seconds_sampling (tuning counts, compilation does not); acceptance, the
+        mean acceptance rate of NUTS; and in the latent model moved, the share
+        of assignments changed in a sweep, and label_ess, the effective draws of
+        the mean label (0 where it never moved).
+    """
+    stats = tree["sample_stats"]
+    cost = {"seconds_sampling": float(tree.attrs["seconds"]),
+            "acceptance": float(stats["acceptance_rate"].mean())}
+    if "mean_label" in stats:
+        cost["moved"], labels = float(stats["moved"].mean()), stats["mean_label"]
+        cost["label_ess"] = float(az.ess(labels)) if float(labels.std("draw").min()) > 0 else 0.0
+    return cost

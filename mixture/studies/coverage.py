@@ -13,11 +13,13 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from mixture.calibration import TOGETHER, Recipe, Refitter, key, run_tasks, statistics
+from mixture.bayes.model import choose_priors
+from mixture.components import Components
+from mixture.data.sample import Sample
+from mixture.data.simulate import random_stream, simulate_mixture
 from mixture.em import em_standard_errors, fit_em_proper
 from mixture.files import write_whole
-from mixture.model import choose_priors
-from mixture.sample import Sample, random_stream, simulate_mixture
+from mixture.studies.calibration import TOGETHER, Recipe, Refitter, key, run_tasks, statistics
 
 LEVELS = (0.5, 0.8, 0.95)
 
@@ -43,7 +45,7 @@ class Cell:
     @property
     def truth(self):
         """Weights, means and sds."""
-        return np.array([self.weight, 1 - self.weight]), np.array([0.0, self.separation]), np.ones(2)
+        return Components(np.array([self.weight, 1 - self.weight]), np.array([0.0, self.separation]), np.ones(2))
 
     def simulate(self, rng):
         """A sample, the components' counts random."""

@@ -7,17 +7,19 @@ a dark one; only what has very many points in it is stored as an image within.
 """
 
 import base64
+import inspect
 import io
 import re
 
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
-from IPython.display import Markdown, display
+from IPython.display import Code, Markdown, display
 
-from mixture.density import component_log_density, mixture_log_density
-from mixture.sample import coarsen_sample, find_rounding, group_sample
-from mixture.words import NAMES as QUANTITIES
+from mixture.components import component_log_density, mixture_log_density
+from mixture.data.cells import coarsen_sample, find_rounding, group_sample
+from mixture.show.text.numbers import QUANTITIES
+from mixture.show.text.wording import ALT_RECORD, Text
 
 _PALETTE = sns.color_palette("colorblind").as_hex()
 COMPONENT = [_PALETTE[i] for i in (0, 1, 2, 3, 9, 5)]
@@ -53,25 +55,33 @@ def show(figure, caption, alt, thumbnail=False, **beside):
     Parameters
     ----------
     figure : matplotlib.figure.Figure
-    caption : str
+    caption : Text or str
         Markdown; its numbers are computed.
-    alt : str
+    alt : Text or str
         What the figure shows, in plain words.
     thumbnail : bool
         Whether to store a small image of it too, for the index of all runs.
     **beside
         Other forms of the same figure, by MIME type.
     """
-    put_in_words(figure)
-    forms = {"image/svg+xml": as_svg(figure), "text/plain": alt} | beside
+    spell_out_labels(figure)
+    forms = {"image/svg+xml": as_svg(figure), "text/plain": str(alt)} | beside
     if thumbnail:
         forms["image/png"] = base64.b64encode(_save(figure, "png", dpi=72)).decode()
     plt.close(figure)
-    display(forms, metadata={kind: {"alt": alt} for kind in forms if kind.startswith("image/")}, raw=True)
-    display(Markdown(f"*{caption}*"), metadata={"caption": True})
+    about = {kind: {ALT_RECORD: str(alt)} for kind in forms if kind.startswith("image/")}
+    if isinstance(alt, Text):
+        about["records"] = {ALT_RECORD: alt.record}
+    display(forms, metadata=about, raw=True)
+    display(caption if isinstance(caption, Text) else Markdown(f"*{caption}*"), metadata={"caption": True})
 
 
-def put_in_words(figure):
+def source_of(function):
+    """A function's code, coloured."""
+    return Code(inspect.getsource(function), language="python")
+
+
+def spell_out_labels(figure):
     """Replace the short names in a figure of ArviZ: `mu` and 0 by mean of component 0, and so on."""
     for ax in figure.axes:
         title, _, component = ax.get_title("left").partition("\n")
@@ -147,6 +157,30 @@ def sample_edges(sample, most=120):
     return np.linspace(sample.low, sample.high, int(np.ceil((sample.high - sample.low) / width)) + 1)
 
 
+def draw_sample_and_recipe(sample, recipe=None):
+    """The sample's histogram and kernel density, and the mixture that it was drawn from, if it was.
+
+    Parameters
+    ----------
+    sample : Sample
+    recipe : Components, shape (K,), optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, ax = plt.subplots()
+    draw_sample(ax, sample)
+    draw_kernel_density(ax, sample)
+    if recipe:
+        x = grid_over(sample)
+        draw_components(ax, x, *recipe, "true component")
+        ax.plot(x, np.exp(mixture_log_density(x, *recipe)), color=TRUTH, label="true mixture")
+    ax.set_title("The sample" + (" and the mixture it was drawn from" if recipe else ""))
+    ax.legend(frameon=False)
+    return figure
+
+
 def grid_over(sample, points=400):
     """Evenly spaced points over the sample's range and a tenth beyond, shape (points,)."""
     margin = 0.1 * (sample.high - sample.low)
@@ -175,7 +209,7 @@ def draw_band(ax, x, draws, interval=0.95):
     ----------
     ax : matplotlib.axes.Axes
     x : ndarray, shape (M,)
-    draws : tuple of ndarray, shape (S, K)
+    draws : Components, shape (S, K)
     interval : float
     """
     density = np.exp(mixture_log_density(x, *draws))
@@ -213,8 +247,8 @@ def draw_fits(sample, draws, em, truth=None, interval=0.95):
     Parameters
     ----------
     sample : Sample
-    draws : tuple of ndarray, shape (S, K)
-    em, truth : tuple of ndarray, shape (K,)
+    draws : Components, shape (S, K)
+    em, truth : Components, shape (K,)
     interval : float
 
     Returns
@@ -258,36 +292,6 @@ def draw_memberships(x, curve, sample, interval=0.95):
     below.set(xlabel="value (data units)", ylabel="probability", ylim=(0, 1.02))
     below.legend(title=f"mean and {interval:.0%} interval", loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
-
-
-def draw_posterior_grid(tree, name, label, truth=None):
-    """The post's facet grid: the posterior of one parameter, a histogram a component, with prior and truth.
-
-    Parameters
-    ----------
-    tree : xarray.DataTree
-        Groups posterior and prior.
-    name : {"mu", "sigma", "w"}
-    label : str
-        Of the x axis, with units.
-    truth : array_like, shape (K,), optional
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    long = tree["posterior"][name].to_dataframe().reset_index()
-    components = tree["posterior"].sizes["component"]
-    facets = sns.FacetGrid(long, col="component", hue="component", palette=[colour(k) for k in range(components)],
-                           sharex=False, sharey=False, height=3, aspect=1.4, col_wrap=min(components, 3))
-    facets.map(sns.histplot, name, stat="density", bins=40, edgecolor="none").set_titles("component {col_name}")
-    for k, ax in enumerate(facets.axes.flat):
-        prior, (left, right) = tree["prior"][name].values[0, :, k], ax.get_xlim()
-        share = np.mean((prior > left) & (prior < right)) / (right - left)
-        ax.axhline(share, linestyle=":", color=POSTERIOR)
-        if truth is not None:
-            ax.axvline(truth[k], color=TRUTH)
-    return facets.set_axis_labels(label, "posterior density").figure
 
 
 def draw_component_counts(counts):

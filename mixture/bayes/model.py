@@ -9,17 +9,17 @@ import pytensor.tensor as pt
 import xarray as xr
 from pymc.distributions.transforms import Interval, ordered
 
-from mixture.density import mixture_log_likelihood
-from mixture.sample import Sample, group_sample, sort_components
+from mixture.components import NAMES, Components, mixture_log_likelihood, sort_components
+from mixture.data.cells import group_sample
+from mixture.data.sample import Sample
 
 # Fast mathematics round as the compiler likes: code just compiled and code from the cache would part in the last bit,
 # and the chains soon after. Here it is no faster.
 pytensor.config.numba__fastmath = False
 
-NAMES = ("w", "mu", "sigma")
+MOST_ROWS = 20_000  # of a log likelihood, kept for each draw
 # PyMC's own transform of a Uniform, but one for all: it makes one for each, and no two models would be of one form.
 BETWEEN_BOUNDS = Interval(bounds_fn=lambda *inputs: inputs[-2:])
-MOST_ROWS = 20_000  # of a log likelihood, kept for each draw
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,31 @@ class Priors:
     sd_family: str
     sd_scale: float
     weight_concentration: float
+
+    def draw(self, count, rng):
+        """Mixtures drawn from the priors, without PyMC: quickly, and not by what is to be tested.
+
+        Parameters
+        ----------
+        count : int
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        Components, shape (count, K)
+            Ordered jointly by mean, as the posterior is; the ordering
+            transform plays no part in PyMC's own draws from a prior.
+        """
+        shape = count, len(self.mean_center)
+        return sort_components(rng.dirichlet(np.full(shape[1], self.weight_concentration), count),
+                               rng.normal(self.mean_center, self.mean_precision**-0.5, shape), self._draw_sds(shape, rng))
+
+    def _draw_sds(self, shape, rng):
+        if self.sd_family == "uniform":
+            return rng.uniform(0, self.sd_scale, shape)
+        if self.sd_family == "halfnormal":
+            return np.abs(rng.normal(0, self.sd_scale, shape))
+        return self.sd_scale * np.exp(rng.normal(size=shape))
 
 
 def choose_priors(sample, n_components, mean_prior_mean=None, mean_prior_precision=None,
@@ -162,47 +187,16 @@ def _log_counts(count, w, mu, sigma, edges):
     return count * pt.logsumexp(pt.log(w) + mass, axis=-1)
 
 
-def draw_prior(model, draws, rng):
-    """Draws of w, mu and sigma from the prior, ordered by mean as the posterior is.
-
-    PyMC's forward draws ignore the ordering transform, so it is done here. To compile them would take longer than to
-    draw them.
-
-    Returns
-    -------
-    xarray.Dataset
-        Dims chain (1), draw, component.
-    """
-    drawn = pm.draw([model[name] for name in NAMES], draws=draws, random_seed=rng, mode="FAST_COMPILE")
-    return as_dataset([a[None] for a in sort_components(*drawn)])
-
-
 def as_dataset(components):
     """Weights, means and sds, each of shape (chain, draw, K), (draw, K) or (K,), as variables w, mu and sigma."""
     dims = ("chain", "draw", "component")[-np.ndim(components[0]) :]
-    data = xr.Dataset({name: (dims, a) for name, a in zip(NAMES, components, strict=True)})
+    data = xr.Dataset({name: (dims, a) for name, a in Components(*components).by_name().items()})
     return data.assign_coords({dim: np.arange(size) for dim, size in data.sizes.items()})
 
 
 def posterior_draws(tree, group="posterior"):
-    """Weights, means and sds of a group, each an ndarray of shape (chain, draw, K) (or (K,) for group em)."""
-    return tuple(tree[group][name].transpose(..., "component").values for name in NAMES)
-
-
-def thin(draws, most):
-    """At most `most` of the draws, evenly spaced, chains run together.
-
-    Parameters
-    ----------
-    draws : tuple of ndarray, shape (chain, draw, K)
-
-    Returns
-    -------
-    tuple of ndarray, shape (S, K), S <= most
-    """
-    flat = [a.reshape(-1, a.shape[-1]) for a in draws]
-    keep = np.linspace(0, len(flat[0]) - 1, min(most, len(flat[0]))).round().astype(int)
-    return tuple(a[keep] for a in flat)
+    """The `Components` of a group, shape (chain, draw, K) (or (K,) for group em)."""
+    return Components(*(tree[group][name].transpose(..., "component").values for name in NAMES))
 
 
 def add_log_likelihood(tree, sample):
@@ -224,13 +218,13 @@ def add_log_likelihood(tree, sample):
         smallest sd wide: one number a draw and value would not fit into
         memory, and nothing visible is lost.
     """
-    weights, means, sds = posterior_draws(tree)
+    draws = posterior_draws(tree)
     if len(sample.count) > MOST_ROWS:
-        sample = group_sample(sample, 0.1 * sds.mean(axis=(0, 1)).min())
+        sample = group_sample(sample, 0.1 * draws.sds.mean(axis=(0, 1)).min())
     # Counts multiply the rounding of a row's number, so only single values can do with half the digits.
-    x = np.empty((*weights.shape[:2], len(sample.count)), np.float32 if sample.exact else float)
+    x = np.empty((*draws.weights.shape[:2], len(sample.count)), np.float32 if sample.exact else float)
     for chain in range(len(x)):  # one chain at a time bounds the memory
-        x[chain] = mixture_log_likelihood(sample, weights[chain], means[chain], sds[chain])
+        x[chain] = mixture_log_likelihood(sample, *draws.map(lambda values, chain=chain: values[chain]))
     posterior = tree["posterior"]
     coords = {"chain": posterior["chain"], "draw": posterior["draw"], "observation": np.arange(len(sample.count))}
     tree["log_likelihood"] = xr.Dataset({"x": (("chain", "draw", "observation"), x)}, coords)
@@ -263,7 +257,3 @@ def observed_sample(tree):
     return Sample(lower, lower if np.array_equal(lower, upper) else upper, count)
 
 
-def read_posterior(path):
-    """A saved posterior, in memory so that the file is free to be replaced."""
-    with xr.open_datatree(path, engine="netcdf4") as tree:
-        return tree.load()

@@ -9,7 +9,7 @@ from pytensor.graph import Constant
 from pytensor.graph.basic import equal_computations
 from pytensor.graph.traversal import graph_inputs
 
-MOST_TWINS = 8
+MOST_SHARED = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class _Form:
     def of(cls, model):
         return cls(model.logp(sum=False), dict(model.coords))
 
-    def is_of(self, other):
+    def same_graph(self, other):
         """Whether the two differ in the values of their data alone."""
         mine, theirs = self.inputs(), other.inputs()
         return (self.coords == other.coords and [(v.name, v.type) for v in mine] == [(v.name, v.type) for v in theirs]
@@ -37,13 +37,13 @@ class _Form:
         return [v for v in graph_inputs(self.terms) if not isinstance(v, Constant)]
 
 
-_twins: list[tuple[_Form, FrozenModel]] = []
+_shared_models: list[tuple[_Form, FrozenModel]] = []
 
 
-def compiled_twin(model):
+def shared_model(model):
     """A frozen model of the same form and with the same data, whose functions are compiled once in a process.
 
-    It is lent, not given: the next model of this form gets the same twin, with its own data.
+    The next model of this form is given the same frozen model, with its own data: use it before that.
 
     Parameters
     ----------
@@ -54,12 +54,12 @@ def compiled_twin(model):
     pymc.model.core.FrozenModel
     """
     form = _Form.of(model)
-    twin = next((twin for known, twin in _twins if form.is_of(known)), None)
-    if twin is None:
-        twin = freeze_model(model)
-        _twins.append((form, twin))
-        del _twins[:-MOST_TWINS]
+    shared = next((frozen for known, frozen in _shared_models if form.same_graph(known)), None)
+    if shared is None:
+        shared = freeze_model(model)
+        _shared_models.append((form, shared))
+        del _shared_models[:-MOST_SHARED]
     for name, variable in model.named_vars.items():
         if isinstance(variable, SharedVariable):
-            twin[name].set_value(variable.get_value())
-    return twin
+            shared[name].set_value(variable.get_value())
+    return shared

@@ -1,11 +1,77 @@
-"""The density of a Gaussian mixture, at points and over cells.
+"""The components of a Gaussian mixture, and the mixture's density at points and over cells.
 
 Weights, means and sds are arrays of shape (..., K): the last axis is the
 component, leading axes such as (chain, draw) are kept.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import special
+
+NAMES = ("w", "mu", "sigma")  # of weights, means and sds, in a posterior and in tables
+
+
+class Components(NamedTuple):
+    """Weights, means and sds of a mixture, or of many.
+
+    Attributes
+    ----------
+    weights, means, sds : ndarray, shape (..., K)
+        Weights sum to one over the last axis; means and sds in data units.
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    sds: np.ndarray
+
+    def map(self, function):
+        """The same function of weights, means and sds, as `Components`."""
+        return Components(*map(function, self))
+
+    def sorted(self):
+        """Relabelled by increasing mean, leading axes independently; see `sort_components`."""
+        order = np.argsort(self.means, axis=-1, kind="stable")
+        return self.map(lambda values: np.take_along_axis(np.asarray(values, float), order, axis=-1))
+
+    def thin(self, most):
+        """At most `most` of the draws, evenly spaced, chains run together: shape (S, K), S <= most."""
+        flat = self.map(lambda values: values.reshape(-1, values.shape[-1]))
+        keep = np.linspace(0, len(flat.weights) - 1, min(most, len(flat.weights))).round().astype(int)
+        return flat.map(lambda values: values[keep])
+
+    def over_draws(self, statistic):
+        """A statistic, such as np.mean, over all axes but the components': shape (K,)."""
+        return self.map(lambda values: statistic(values, axis=tuple(range(values.ndim - 1))))
+
+    def by_name(self):
+        """The same by the names of a posterior's variables: w, mu and sigma."""
+        return dict(zip(NAMES, self, strict=True))
+
+
+def stack_components(some):
+    """Several `Components` of one shape as one, along a new first axis."""
+    return Components(*map(np.stack, zip(*some, strict=True)))
+
+
+def sort_components(weights, means, sds):
+    """Relabel the components by increasing mean.
+
+    A mixture does not name its components, so two fits agree only once
+    both are put in the same order.
+
+    Parameters
+    ----------
+    weights, means, sds : array_like, shape (..., K)
+        Weight (sums to one), mean and standard deviation of each component,
+        means and sds in data units. Leading axes, such as (chain, draw),
+        are ordered independently.
+
+    Returns
+    -------
+    Components
+    """
+    return Components(weights, means, sds).sorted()
 
 
 def _columns(*components):

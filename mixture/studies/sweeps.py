@@ -1,10 +1,5 @@
-"""What a finished sweep says: the outcome of every point, what was recovered, and what it took.
+"""What a finished sweep says: the outcome of every point, what was recovered, and what it took."""
 
-Apart from mixture/, whose every change runs the points anew: how a sweep is
-accounted for changes nothing in them.
-"""
-
-import json
 from numbers import Real
 
 import matplotlib.pyplot as plt
@@ -13,9 +8,9 @@ import pandas as pd
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from scipy import stats
 
-from mixture import pictures
-from mixture.files import read_from
-from mixture.words import NAMES as QUANTITIES
+from mixture.components import NAMES as QUANTITIES
+from mixture.files import read_from, read_json
+from mixture.show import figures
 
 OUTCOMES = {"trusted": "✓", "untrusted": "✗", "failed": "!", "not run": "–"}  # from good to bad
 _COLOURS = ["#0173b2", "#de8f05", "#a03030", "#949494"]  # apart in lightness too
@@ -34,14 +29,14 @@ def load_results(run_dir):
     """
     results = read_from(run_dir, "results.parquet", pd.read_parquet)
     results["outcome"] = results["verdict"].fillna(results["status"])
-    told = read_from(run_dir, "sweep.json", lambda path: json.loads(path.read_text(encoding="utf-8")))
-    return results, [name for name in told["swept"] if results[name].map(_said).nunique() > 1]
+    described = read_from(run_dir, "sweep.json", read_json)
+    return results, [name for name in described["swept"] if results[name].map(format_parameter).nunique() > 1]
 
 
-def _said(value):
+def format_parameter(value):
     """A parameter's value as text; lists within brackets."""
     if isinstance(value, (list, np.ndarray)):
-        return f"[{', '.join(map(_said, value))}]"
+        return f"[{', '.join(map(format_parameter, value))}]"
     if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
         return f"{value:,.0f}" if value == round(value) else f"{value:g}"
     return str(value)
@@ -71,17 +66,17 @@ def map_outcomes(results, swept):
         cell's points are trusted.
     """
     points = points_of(results)
-    across = max(swept, key=lambda name: points[name].map(_said).nunique(), default=None)
+    across = max(swept, key=lambda name: points[name].map(format_parameter).nunique(), default=None)
     others = [name for name in swept if name != across]
     order = list(OUTCOMES)
-    said = points[others].map(_said)
+    said = points[others].map(format_parameter)
     laid = pd.DataFrame({
-        "column": points[across].map(_said) if across else "all",
+        "column": points[across].map(format_parameter) if across else "all",
         "row": [", ".join(f"{name} {value}" for name, value in row.items()) for row in said.to_dict("records")],
         "worst": points["outcome"].map(order.index), "trusted": points["outcome"] == "trusted"})
     columns, rows = (list(dict.fromkeys(laid[name])) for name in ("column", "row"))
     if across and pd.api.types.is_numeric_dtype(points[across]):
-        columns = [_said(value) for value in sorted(points[across].unique())]
+        columns = [format_parameter(value) for value in sorted(points[across].unique())]
     cells = laid.groupby(["row", "column"], sort=False)
     worst = cells["worst"].max().unstack().reindex(index=rows, columns=columns).fillna(-1).astype(int)
     signs = cells.apply(lambda cell: list(OUTCOMES.values())[cell["worst"].iloc[0]] if len(cell) == 1
@@ -157,8 +152,8 @@ def draw_coverage(table, interval):
         place = np.arange(len(some)) + offset
         low, high = some["coverage"] - some["coverage_low"], some["coverage_high"] - some["coverage"]
         ax.errorbar(some["coverage"], place, xerr=[low.clip(0), high.clip(0)], fmt=marker, linewidth=1.2,
-                    label=f"{kind} points", color=pictures.CHAIN[0 if kind == "finished" else 2])
-    ax.axvline(interval, color=pictures.TRUTH, linestyle=":", label=f"nominal, {interval:.0%}")
+                    label=f"{kind} points", color=figures.CHAIN[0 if kind == "finished" else 2])
+    ax.axvline(interval, color=figures.TRUTH, linestyle=":", label=f"nominal, {interval:.0%}")
     first = table[table["of"] == "finished"]
     names = [f"{QUANTITIES[p]} of component {c}" for p, c in zip(first["parameter"], first["component"])]
     ax.set_yticks(np.arange(len(first)), names)
@@ -207,7 +202,7 @@ def list_points(results, swept, outcome, notebook, most=50):
         why = str(point["error"] if outcome == "failed" else point.get("failed_checks", ""))
         why = " ".join(why.replace("|", "/").split())
         link = f"[{stage}](points/{point['point']}/{stage}.ipynb)" if stage else f"points/{point['point']}"
-        lines.append(f"| {' | '.join([*(_said(point[name]) for name in shown), why, link])} |")
+        lines.append(f"| {' | '.join([*(format_parameter(point[name]) for name in shown), why, link])} |")
     left = f"\n\nand {len(points) - most} more in results.parquet" if len(points) > most else ""
     return "\n".join(lines) + left
 

@@ -5,9 +5,10 @@ import time
 import arviz as az
 import numpy as np
 
+from mixture.bayes.model import build_model
+from mixture.bayes.nuts import sample_posterior
+from mixture.components import NAMES
 from mixture.em import fit_em
-from mixture.model import NAMES, build_model
-from mixture.sampling import sample_posterior
 
 METHODS = ("EM", "marginal", "gibbs", "categorical-gibbs", "metropolis")
 
@@ -66,31 +67,6 @@ def measure_efficiency(sample, priors, em, starts, method, rng, seconds=60.0, mo
     spent = cost * 2 * sweeps * len(starts)
     return row | {"seconds_per_sweep": cost, "sweeps": 2 * sweeps * len(starts), "moved": moved, "ess": ess,
                   "ess_per_second": ess / spent}
-
-
-def sampling_cost(tree):
-    """What the sampler of a posterior spent and how it moved, in plain numbers.
-
-    Parameters
-    ----------
-    tree : xarray.DataTree
-        From `sample_posterior`.
-
-    Returns
-    -------
-    dict
-        seconds_sampling (tuning counts, compilation does not); acceptance, the
-        mean acceptance rate of NUTS; and in the latent model moved, the share
-        of assignments changed in a sweep, and label_ess, the effective draws of
-        the mean label (0 where it never moved).
-    """
-    stats = tree["sample_stats"]
-    cost = {"seconds_sampling": float(tree.attrs["seconds"]),
-            "acceptance": float(stats["acceptance_rate"].mean())}
-    if "mean_label" in stats:
-        cost["moved"], labels = float(stats["moved"].mean()), stats["mean_label"]
-        cost["label_ess"] = float(az.ess(labels)) if float(labels.std("draw").min()) > 0 else 0.0
-    return cost
 
 
 def growth(n, values):

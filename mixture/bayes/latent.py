@@ -17,7 +17,6 @@ from pymc.step_methods.compound import BlockedStep, StepMethodState
 from pymc.util import get_random_generator, get_value_vars_from_user_vars
 from scipy import special
 
-
 RECORDED = {"moved": (np.float64, []), "mean_label": (np.float64, [])}
 
 

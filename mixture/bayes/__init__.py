@@ -1,0 +1,1 @@
+"""The posterior: the model, and the samplers that draw from it."""

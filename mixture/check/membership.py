@@ -1,0 +1,98 @@
+"""Which component a value belongs to, and how sure the posterior is."""
+
+import contextlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from arviz_stats.base import array_stats
+from scipy import special
+
+from mixture.bayes.model import posterior_draws
+from mixture.components import membership_probabilities
+from mixture.data.sample import Sample
+from mixture.data.source import keep_numbers, open_column
+from mixture.files import write_whole
+
+
+def summarise_memberships(values, draws, interval=0.95):
+    """Membership probabilities and their uncertainty over the posterior.
+
+    Parameters
+    ----------
+    values : Sample or array_like, shape (N,)
+        The sample, or new values.
+    draws : Components, shape (S, K)
+    interval : float
+        Probability inside the highest-density interval.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a value (or cell, with its lower, upper and count): for each
+        component k the posterior mean p_k and limits p_k_low, p_k_high;
+        entropy of the means (natural log).
+    """
+    sample = values if isinstance(values, Sample) else Sample.of_values(values)
+    share = []
+    for rows in np.array_split(np.arange(len(sample.count)), max(1, len(sample.count) // 500)):
+        lower = sample.lower[rows]
+        part = Sample(lower, lower if sample.exact else sample.upper[rows], sample.count[rows])
+        probability = membership_probabilities(part, *draws)
+        bounds = array_stats.hdi(probability, interval, axis=0)
+        share.append(np.stack([probability.mean(axis=0), bounds[..., 0], bounds[..., 1]]))
+    mean, low, high = np.concatenate(share, axis=1)
+    columns = {}
+    for k in range(mean.shape[1]):
+        columns |= {f"p_{k}": mean[:, k], f"p_{k}_low": low[:, k], f"p_{k}_high": high[:, k]}
+    frame = sample.frame().drop(columns="component", errors="ignore")
+    return frame.assign(**columns, entropy=special.entr(mean).sum(axis=1))
+
+
+def unsure_share(membership, sample):
+    """The share of observations without a component of probability 0.9 or more.
+
+    Parameters
+    ----------
+    membership : pandas.DataFrame
+        From `summarise_memberships` of the sample.
+    sample : Sample
+    """
+    means = membership[[name for name in membership if name.startswith("p_") and name[2:].isdigit()]]
+    return float(np.average(means.max(axis=1) < 0.9, weights=sample.count))
+
+
+def write_memberships(data, column, tree, path, interval=0.95, missing="refuse"):
+    """Membership probabilities for every row of a file, streamed to Parquet in bounded memory.
+
+    The probabilities are smooth in the value, so they are computed at 20,000
+    points over its range and interpolated between them.
+
+    Parameters
+    ----------
+    data, column, missing :
+        As in `mixture.data.read.read_column`.
+    tree : xarray.DataTree
+        With a posterior group.
+    path : path-like
+        Of the Parquet file: value, and p_k, p_k_low, p_k_high for each component k.
+    interval : float
+        Probability inside the highest-density interval.
+    """
+    source = open_column(data, column)
+    draws = posterior_draws(tree).thin(1000)
+    reach = draws[1].min() - 40 * draws[2].max(), draws[1].max() + 40 * draws[2].max()
+    near = np.linspace(draws[1].min() - 8 * draws[2].max(), draws[1].max() + 8 * draws[2].max(), 20_000)
+    curve = summarise_memberships(np.concatenate([[reach[0]], near, [reach[1]]]), draws, interval)
+    names = [name for name in curve.columns if name.startswith("p_")]
+
+    def write(part):
+        with contextlib.ExitStack() as stack:
+            out = None
+            for values in source.batches():
+                values, _ = keep_numbers(values, source.name, missing)
+                table = pa.table({"value": values, **{n: np.interp(values, curve["value"], curve[n]) for n in names}})
+                out = out or stack.enter_context(pq.ParquetWriter(part, table.schema))
+                out.write_table(table)
+
+    write_whole(path, write)

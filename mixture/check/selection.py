@@ -1,0 +1,56 @@
+"""How many components: EM's criteria and leave-one-out prediction, for K = 1 to k_max."""
+
+from functools import partial
+
+from mixture.bayes.model import add_log_likelihood, build_model, choose_priors
+from mixture.bayes.nuts import sample_posterior, starting_points
+from mixture.check.likelihood import compare_posteriors
+from mixture.check.verdict import judge_chains
+from mixture.em import compare_component_counts, fit_em_proper
+from mixture.parallel import run_parallel
+
+
+def choose_component_count(sample, k_max, tree, rng, starts=20, tolerance=1e-8, variance="free", sd_prior="lognormal",
+                           weight_concentration=1.0, chains=4, draws=500):
+    """Compare numbers of components by EM's criteria and by prediction.
+
+    The report's own number keeps its posterior; the others are fitted with
+    priors scaled to the sample (`choose_priors`) and fewer draws.
+
+    Parameters
+    ----------
+    sample : Sample
+        As the likelihood saw it.
+    k_max : int
+    tree : xarray.DataTree
+        The report's posterior.
+    rng : numpy.random.Generator
+    starts, tolerance, variance :
+        As in `fit_em`.
+    sd_prior, weight_concentration :
+        As in `choose_priors`.
+    chains, draws : int
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by K: the columns of `compare_component_counts` and
+        `compare_posteriors`, and trusted.
+    """
+    own, streams = tree["posterior"].sizes["component"], rng.spawn(k_max)
+    others = [k for k in range(k_max, 0, -1) if k != own]  # the longest first
+    fits = run_parallel([partial(_fit, sample, k, streams[k - 1], starts, tolerance, variance, sd_prior, weight_concentration,
+                            chains, draws) for k in others])
+    known = [(own, tree)] if own <= k_max else []
+    trees = dict(sorted(known + list(zip(others, fits, strict=True))))
+    counts = compare_component_counts(sample, k_max, rng, starts, tolerance, variance)
+    trusted = {k: all(check.passed for check in judge_chains(fit)) for k, fit in trees.items()}
+    return counts.join(compare_posteriors(trees, trusted, rng)).assign(trusted=trusted)
+
+
+def _fit(sample, k, rng, starts, tolerance, variance, sd_prior, weight_concentration, chains, draws):
+    priors = choose_priors(sample, k, sd_prior=sd_prior, weight_concentration=weight_concentration)
+    em = fit_em_proper(sample, k, rng, starts, tolerance, variance)
+    model = build_model(sample, priors)
+    tree = sample_posterior(model, sample, starting_points(priors, em, chains, rng), rng, draws, draws, progressbar=False)
+    return add_log_likelihood(tree, sample)

@@ -1,0 +1,1 @@
+"""The sample: simulated or read, as values or as counts in cells."""

@@ -1,0 +1,186 @@
+"""One column of one or many files, checked: as values, or in one pass of bounded memory as counts in cells."""
+
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import reduce
+
+import numpy as np
+import pyarrow.parquet as pq
+from tqdm.auto import tqdm
+
+from mixture.data.cells import Cells, Grid, cells_to_sample, merge_cells, sum_counts
+from mixture.data.sample import MOST_VALUES, Sample
+from mixture.data.source import keep_numbers, open_column
+from mixture.parallel import available_cores
+from parameters import RANGE, InputError, shown, told_apart
+
+LARGE = 200_000_000  # bytes: beyond, the values are checked as they are read, not before
+ROWS_A_PIECE = 8_000_000  # of a file, for one task
+
+
+def check_source(parameters):
+    """Refuse what cannot be read before any kernel starts; the values of large files are checked as they are read.
+
+    Parameters
+    ----------
+    parameters : parameters.Parameters
+    """
+    if parameters.data is not None:
+        if open_column(parameters.data, parameters.column).size <= LARGE:
+            read_column(parameters.data, parameters.column, parameters.missing, parameters.n_components)
+
+
+def read_column(data, column=None, missing="refuse", n_components=1):
+    """All values of one column, checked.
+
+    Parameters
+    ----------
+    data, column :
+        As in `open_column`.
+    missing : {"refuse", "drop"}
+    n_components : int
+        At least twice as many values are wanted.
+
+    Returns
+    -------
+    values : ndarray, shape (N,)
+    dropped : int
+        Missing values left out.
+
+    Raises
+    ------
+    InputError
+        One line.
+    """
+    source = open_column(data, column)
+    pieces = list(source.batches())
+    values, dropped = keep_numbers(np.concatenate(pieces) if pieces else np.empty(0), source.name, missing)
+    check_enough(len(values), values.min(initial=np.inf), values.max(initial=-np.inf), source.name, n_components)
+    return values, dropped
+
+
+def check_enough(n, low, high, name, n_components):
+    """Refuse a sample too small for K components, without any spread, or beyond what doubles can hold apart."""
+    if n < 2 * n_components:
+        raise InputError(f"data: column {shown(name)} holds {n} values; allowed: at least 2 x n_components = {2 * n_components}")
+    if low == high:
+        raise InputError(f"data: all {n:,} values in column {shown(name)} are {low:g}; allowed: at least two different values")
+    if not told_apart(low, high):
+        raise InputError(f"data: column {shown(name)} runs from {float(low)} to {float(high)}; allowed: {RANGE}")
+
+
+def read_sample(data, column=None, missing="refuse", n_components=1, cell_width=None, scheduler=None, progress=True):
+    """Read one column in a single pass: as values, or, where there are many, as counts in fine cells.
+
+    Parameters
+    ----------
+    data, column, missing, n_components :
+        As in `mixture.data.read.read_column`.
+    cell_width : float, optional
+        Data units; by default fine against the spread of the first values,
+        or the step that they are rounded to.
+    scheduler : str, optional
+        Address of a Dask scheduler to count on; by default this machine's cores.
+    progress : bool
+        Show a bar where the pass is long.
+
+    Returns
+    -------
+    sample : Sample
+        Exact up to `MOST_VALUES` values, else in cells.
+    dropped : int
+        Missing values left out.
+
+    Raises
+    ------
+    InputError
+        One line.
+    """
+    source = open_column(data, column)
+    kept, n, dropped = [], 0, 0
+    for values in source.batches():
+        values, gone = keep_numbers(values, source.name, missing)
+        kept.append(values)
+        n, dropped = n + len(values), dropped + gone
+        if n > MOST_VALUES:
+            break
+    else:
+        values = np.concatenate(kept) if kept else np.empty(0)
+        check_enough(n, values.min(initial=np.inf), values.max(initial=-np.inf), source.name, n_components)
+        return Sample.of_values(values), dropped
+    grid = Grid.for_values(np.concatenate(kept), cell_width)
+    cells, dropped = _count(source, grid, missing, scheduler, progress)
+    sample = cells_to_sample(cells, grid)
+    check_enough(sample.n, sample.low, sample.high if len(sample.count) > 1 else sample.low, source.name, n_components)
+    return sample, dropped
+
+
+def _count(source, grid, missing, scheduler, progress):
+    """All pieces of a column, on a Dask cluster or on this machine's threads."""
+    if scheduler:
+        from distributed import Client  # a cluster is the exception; its import takes a second
+
+        client = Client(scheduler)
+        executor = client.get_executor(pure=False, retries=2)
+    else:
+        executor = ThreadPoolExecutor(available_cores())
+    with executor:
+        tasks = [executor.submit(count_piece, piece, source.name, grid, missing) for piece in _pieces(source)]
+        bar = tqdm(as_completed(tasks), total=len(tasks), desc="counting", unit="piece", disable=not progress or len(tasks) < 4)
+        found = [task.result() for task in bar]
+    if scheduler:
+        client.close()
+    return reduce(merge_cells, (cells for cells, _ in found)), sum(gone for _, gone in found)
+
+
+def _pieces(column):
+    """The column's files in pieces of about `ROWS_A_PIECE` rows: (file, row groups), row groups None for text."""
+    pieces = []
+    for file in column.files:
+        if file.endswith((".parquet", ".pq")):
+            described = pq.ParquetFile(file).metadata
+            groups = range(described.num_row_groups)
+            each = max(1, ROWS_A_PIECE * described.num_row_groups // max(1, described.num_rows))
+            pieces += [(file, list(groups[i : i + each])) for i in range(0, len(groups), each)]
+        else:
+            pieces.append((file, None))
+    return pieces
+
+
+def count_piece(piece, name, grid, missing):
+    """Count one piece; what a worker does. Returns as `count_batches`."""
+    file, groups = piece
+    return count_batches(open_column(file, name).batches(groups), grid, name, missing)
+
+
+def count_batches(batches, grid, name="", missing="refuse"):
+    """Count values batch by batch.
+
+    Parameters
+    ----------
+    batches : iterable of ndarray of float
+        NaN where a value is missing.
+    grid : Grid
+    name, missing :
+        As in `mixture.data.source.keep_numbers`.
+
+    Returns
+    -------
+    cells : Cells
+    dropped : int
+        Missing values left out.
+    """
+    window = np.zeros(grid.size + 2, np.int64)  # with a place for what lies below and above
+    far, dropped = Cells(np.empty(0, np.int64), np.empty(0, np.int64)), 0
+    for values in batches:
+        if not np.isfinite(values).all():
+            values, gone = keep_numbers(values, name, missing)
+            dropped += gone
+        index = np.floor(values / grid.width + grid.shift)
+        place = np.clip(index - (grid.first - 1), 0, grid.size + 1).astype(np.intp)
+        counted = np.bincount(place, minlength=grid.size + 2)
+        window += counted
+        if counted[0] or counted[-1]:
+            outside = index[(place == 0) | (place == grid.size + 1)].astype(np.int64)
+            far = merge_cells(far, sum_counts(outside, np.ones(len(outside), np.int64), 0))
+    held = np.flatnonzero(window[1:-1])
+    return merge_cells(Cells(held + grid.first, window[1:-1][held]), far), dropped

@@ -1,0 +1,107 @@
+"""A sample: values, or counts in cells."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+MOST_VALUES = 1_000_000  # more than this are counted in cells, not kept
+MOST_CELLS = 2**21       # beyond, cells are merged in pairs
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A sample of M distinct rows that stand for N observations.
+
+    Attributes
+    ----------
+    lower, upper : ndarray, shape (M,)
+        Ends of each row's cell, data units; one and the same array where the
+        values are exact.
+    count : ndarray of int, shape (M,)
+        Observations in each row; ones where the values are exact.
+    component : ndarray of int, shape (M,), or None
+        The true component of each value where it is known.
+    simulated : bool
+        Drawn from known components, whether or not each value's is kept.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    count: np.ndarray
+    component: np.ndarray | None = None
+    simulated: bool = False
+
+    @classmethod
+    def of_values(cls, values, component=None):
+        """Exact values, one observation a row; simulated where their components are given."""
+        values = np.asarray(values, float)
+        return cls(values, values, np.ones(len(values), int), component, component is not None)
+
+    @classmethod
+    def of_frame(cls, frame):
+        """The inverse of `frame`: what sample.parquet holds."""
+        if "value" in frame:
+            return cls.of_values(frame["value"], frame["component"].to_numpy() if "component" in frame else None)
+        return cls(*(frame[name].to_numpy() for name in ("lower", "upper", "count")),
+                   simulated=frame.attrs.get("simulated", False))
+
+    def frame(self):
+        """value (and component), or lower, upper and count, as a DataFrame."""
+        if not self.exact:
+            frame = pd.DataFrame({"lower": self.lower, "upper": self.upper, "count": self.count})
+            frame.attrs["simulated"] = self.simulated  # Parquet keeps it
+            return frame
+        known = {} if self.component is None else {"component": self.component}
+        return pd.DataFrame({"value": self.lower, **known})
+
+    @property
+    def exact(self):
+        return self.lower is self.upper
+
+    @property
+    def width(self):
+        """Cell width, data units; 0 where the values are exact."""
+        return float(np.min(self.upper - self.lower))
+
+    @property
+    def value(self):
+        """The values, or the middles of the cells, shape (M,)."""
+        return self.lower if self.exact else (self.lower + self.upper) / 2
+
+    @property
+    def n(self):
+        """N, observations."""
+        return int(self.count.sum())
+
+    @property
+    def low(self):
+        return float(self.lower.min())
+
+    @property
+    def high(self):
+        return float(self.upper.max())
+
+    def mean(self):
+        return float(np.average(self.value, weights=self.count))
+
+    def sd(self):
+        """Standard deviation with N below the fraction line."""
+        return float(np.sqrt(np.average((self.value - self.mean()) ** 2, weights=self.count)))
+
+    def summary(self):
+        """n, rows, exact, width, low, high, mean, sd, and quantiles by name, as plain values."""
+        quantiles = {f"{q:.0%}": float(self.quantile(q)) for q in (0.01, 0.25, 0.5, 0.75, 0.99)}
+        return {"n": self.n, "rows": len(self.count), "exact": self.exact, "width": self.width, "low": self.low,
+                "high": self.high, "mean": self.mean(), "sd": self.sd(), "quantiles": quantiles}
+
+    def take(self, most, rng):
+        """At most `most` observations, drawn without replacement, each as a row of its own."""
+        if self.n <= most and self.exact:
+            return self
+        count = rng.multivariate_hypergeometric(self.count, min(most, self.n), method="marginals")
+        return Sample.of_values(np.repeat(self.value, count))
+
+    def quantile(self, q):
+        """Quantiles by inverting the distribution function, shape of q."""
+        return np.quantile(self.value, q, weights=self.count, method="inverted_cdf")

@@ -1,0 +1,107 @@
+"""Figures of the chains and of the model's fit, most of them ArviZ's, in the look of all others."""
+
+import arviz as az
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+import xarray as xr
+
+from mixture.components import NAMES
+from mixture.data.simulate import simulate_mixture
+from mixture.show import figures
+
+GRID = {"figsize": (10, 6)}
+MOST_REPLICATED = 100_000  # values in a replicated sample
+
+
+def draw_traces(tree):
+    """Density of each parameter, one line a chain, beside its trace, a colour a component."""
+    colours = [figures.colour(k) for k in range(tree["posterior"].sizes["component"] + 1)]
+    look = {"var_names": list(NAMES), "aes": {"color": ["component"]}, "color": colours}
+    return az.plot_trace_dist(tree, **look, figure_kwargs=GRID).viz["figure"].item()
+
+
+def draw_ranks(tree, apart):
+    """Ranks of each chain's draws, so many apart, among all: the difference from uniform."""
+    thinned = tree.sel(draw=slice(None, None, apart))
+    return az.plot_rank(thinned, **_by_component(tree)).viz["figure"].item()
+
+
+def draw_autocorrelation(tree):
+    """Autocorrelation of each parameter by lag, one line a chain."""
+    # ArviZ's band of insignificance counts the lags, not the draws, and is far too wide.
+    plot = az.plot_autocorr(tree, **_by_component(tree), max_lag=30, visuals={"credible_interval": False})
+    return plot.viz["figure"].item()
+
+
+def draw_growth(tree, limit):
+    """Effective sample size of each parameter as draws accumulate, and the verdict's limit."""
+    return az.plot_ess_evolution(tree, **_by_component(tree), n_points=10, min_ess=limit).viz["figure"].item()
+
+
+def _by_component(tree):
+    return {"var_names": list(NAMES), "col_wrap": tree["posterior"].sizes["component"], "figure_kwargs": GRID}
+
+
+def draw_energy(tree):
+    """BFMI of each chain, and the distributions of energy and of its changes."""
+    figure = az.plot_energy(tree, figure_kwargs={"figsize": (10, 3)}).viz["figure"].item()
+    figure.axes[0].set(xlabel="BFMI (limit dashed)", title=None)
+    figure.axes[1].set(xlabel="energy, less its mean", title=None)
+    return figure
+
+
+def draw_posterior_grid(tree, name, label, truth=None):
+    """The post's facet grid: the posterior of one parameter, a histogram a component, with prior and truth.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        Groups posterior and prior.
+    name : {"mu", "sigma", "w"}
+    label : str
+        Of the x axis, with units.
+    truth : array_like, shape (K,), optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    long = tree["posterior"][name].to_dataframe().reset_index()
+    components = tree["posterior"].sizes["component"]
+    facets = sns.FacetGrid(long, col="component", hue="component", palette=[figures.colour(k) for k in range(components)],
+                           sharex=False, sharey=False, height=3, aspect=1.4, col_wrap=min(components, 3))
+    facets.map(sns.histplot, name, stat="density", bins=40, edgecolor="none").set_titles("component {col_name}")
+    for k, ax in enumerate(facets.axes.flat):
+        prior, (left, right) = tree["prior"][name].values[0, :, k], ax.get_xlim()
+        inside = np.mean((prior > left) & (prior < right)) / (right - left)
+        ax.axhline(inside, linestyle=":", color=figures.POSTERIOR)
+        if truth is not None:
+            ax.axvline(truth[k], color=figures.TRUTH)
+    return facets.set_axis_labels(label, "posterior density").figure
+
+
+def draw_replicates(sample, draws, rng):
+    """Histograms of samples drawn from posterior draws, one each, and of the sample itself.
+
+    Parameters
+    ----------
+    sample : Sample
+    draws : Components, shape (S, K)
+    rng : numpy.random.Generator
+    """
+    figure, ax = plt.subplots()
+    edges = np.linspace(sample.low, sample.high, 40)
+    for w, m, s in zip(*draws, strict=True):
+        values, _ = simulate_mixture(min(sample.n, MOST_REPLICATED), w, m, s, rng, "random")
+        ax.hist(values, edges, density=True, histtype="step", color=figures.colour(0), alpha=0.2, linewidth=0.8)
+    figures.draw_sample(ax, sample, rug=False)
+    ax.set_title(f"{len(draws.weights)} replicated samples over the sample itself")
+    return figure
+
+
+def draw_predictive_ranks(ranks):
+    """The distribution function of leave-one-out ranks, less the uniform one, within its band."""
+    pit = xr.DataTree.from_dict({"pit": xr.Dataset({"leave-one-out ranks": ("observation", ranks)})})
+    plot = az.plot_ecdf_pit(pit, group="pit", sample_dims="observation", figure_kwargs={"figsize": (8, 3.5)})
+    return plot.viz["figure"].item()

@@ -1,0 +1,170 @@
+"""Chapter 3: whether the chains can be trusted, and the model after them."""
+
+from mixture.show.text.numbers import counted, fixed, plus_minus, short
+from mixture.show.text.wording import caption, wording
+
+PASSED, FAILED, CAUTION = "✓", "✗", "⚠"
+
+# What a check means when it passes, when it fails, and which way its limit points.
+CHECKS = {
+    "largest R-hat": ("The chains agree with each other", "The chains do not agree with each other", "at most"),
+    "smallest bulk ESS": ("Enough independent draws for the means", "Too few independent draws for the means", "at least"),
+    "smallest tail ESS": ("Enough independent draws for the intervals", "Too few independent draws for the intervals",
+                          "at least"),
+    "smallest BFMI": ("The sampler reaches the tails", "The sampler creeps through the tails", "at least"),
+    "divergences": ("No step went astray", "Steps went astray", "at most"),
+    "draws at the largest tree depth": ("No path was cut short", "Paths were cut short", "at most"),
+    "LOO-PIT uniformity, p": ("The mixture has the sample's shape", "The mixture does not have the sample's shape",
+                              "at least"),
+    "LOO-PIT tails, p": ("The mixture has the sample's tails", "The mixture does not have the sample's tails", "at least"),
+    "largest Pareto k": ("No single value decides the fit", "Single values decide the fit", "at most"),
+    "prior sensitivity": ("The priors hardly matter", "The priors matter", "at most"),
+    "cell width in smallest sds": ("The cells are narrow enough", "The cells are too wide", "at most"),
+    "distance to EM in posterior sds": ("The posterior mean is near EM's maximum",
+                                        "The posterior mean is far from EM's maximum", "at most"),
+}
+
+# Why chains disagree (`classify_chains`): the cause, what helps before anything else, and what the modes' table shows.
+CAUSES = {
+    "permuted labels": (
+        "the chains give the same components different names",
+        "keep the means ordered, or give them different priors",
+        "The chains disagree on the components' **names** only: put in the same order draw by draw, they agree."),
+    "different modes": (
+        "the chains settled on different answers",
+        "lower n_components, or give tighter priors; longer chains would hardly help",
+        "The chains found **different modes**, listed below with the mean log posterior of each. A mode lower by ten or more "
+        "holds next to nothing and means that a chain was stuck; modes of similar height are both answers that the sample "
+        "allows."),
+    "slow mixing": (
+        "no chain is stuck, yet together they have not settled",
+        "raise tune and draws",
+        "No chain is stuck apart, yet together they have not settled."),
+}
+
+
+def check_line(check, mark=FAILED):
+    """One check (a dict like `Check`) as a Markdown list item: `mark` if it failed, and what to do then."""
+    passes, fails, side = CHECKS.get(check["name"], (check["name"], check["name"], "limit"))
+    limit = "none allowed" if check["limit"] == 0 else f"{side} {short(check['limit'])}"
+    number = f"{check['name']} {short(check['value'])} ({limit})".replace("R-hat", "R\u2011hat")  # not to be broken
+    if check["passed"]:
+        return f"- {PASSED} {passes}: {number}."
+    advice = f" *What to do:* {check['advice']}." if check["advice"] else ""
+    return f"- {mark} **{fails}:** {number}.{advice}"
+
+
+@wording
+def verdict_text(checks, cautions, kind="agree"):
+    """The verdict: a sentence, the checks (failed first), then the cautions about the model.
+
+    Parameters
+    ----------
+    checks, cautions : list of Check
+        From `judge_chains` and `judge_model`.
+    kind : str
+        From `classify_chains`.
+    """
+    failed, raised = (sum(not check["passed"] for check in some) for some in (checks, cautions))
+    if failed:
+        cause = " The cause: {}. *What to do first:* {}.".format(*CAUSES[kind][:2]) if kind in CAUSES else ""
+        first = f"**Not to be trusted.** {failed} of {len(checks)} checks of the chains failed.{cause}"
+    else:
+        first = f"**The chains agree and can be trusted.** All {len(checks)} checks passed."
+    doubt = {0: "", 1: ": no fault of the chains, but a reason to doubt the answer"}.get(
+        raised, ": no fault of the chains, but reasons to doubt the answer")
+    second = f"**{counted(raised, 'caution').capitalize()}** about the model{doubt}."
+    ordered = [sorted(some, key=lambda check: check["passed"]) for some in (checks, cautions)]
+    return "\n\n".join([
+        first, "\n".join(check_line(check) for check in ordered[0]),
+        second, "\n".join(check_line(check, CAUTION) for check in ordered[1])])
+
+
+@wording
+def agreement_text(kind):
+    """Whether the chains agree, and how they disagree; `kind` is from `classify_chains`."""
+    return "The chains agree." if kind == "agree" else f"{CAUSES[kind][2]} *What to do:* {CAUSES[kind][1]}."
+
+
+@wording
+def beside_text(found):
+    """How the model that was fitted beside the first one fared; `found` is from `judge_beside`."""
+    if found is None:
+        return "The latent model was not fitted beside the marginal one: the sample is too large, in cells, or K is 1."
+    alike = "the same" if found["apart"] < 4 else "**not** the same"
+    return (f"With assignments and without, the posterior is {alike}: the means of all $\\mu_k$ and $\\sigma_k$ differ by at most "
+            f"{found['apart']:.1f} Monte Carlo standard errors. The model fitted beside it {'passes' if found['passed'] else '**fails**'} "
+            f"the same checks: largest R-hat {found['largest_rhat']:.3f}, smallest bulk ESS {found['smallest_ess']:.0f}.")
+
+
+@caption
+def trace_caption(chains, divergences):
+    """Of the traces."""
+    return f"Densities and traces of {chains} chains, a colour a component; divergent draws: {divergences}."
+
+
+@caption
+def rank_caption(apart):
+    """Of the ranks of draws so many apart."""
+    return f"Difference between each chain's rank distribution and the uniform one, of draws {apart} apart."
+
+
+@caption
+def memory_caption(draws):
+    """Of the autocorrelation: how many draws are worth one that is independent."""
+    return (f"Autocorrelation by lag, one line a chain. For the means, {draws:.1f} draws at most are worth one independent "
+            "draw.")
+
+
+@caption
+def growth_caption(limit, smallest):
+    """Of the effective sample size as draws accumulate."""
+    return (f"Bulk (dark) and tail (light) effective sample size as draws accumulate (limit {limit}); the smallest bulk value "
+            f"of a mean or sd at the end is {smallest:,.0f}. The verdict also looks at the mixture's density and likelihood.")
+
+
+@caption
+def energy_caption(bfmi):
+    """Of the energies."""
+    return f"BFMI by chain and the two energy distributions; the smallest BFMI is {bfmi:.2f}."
+
+
+@caption
+def histograms_caption(quantity, means, sds):
+    """Of the posterior histograms of one quantity, a component each, with its posterior means and sds."""
+    return f"Posterior of each component's {quantity}: {'; '.join(map(plus_minus, means, sds))}."
+
+
+@wording
+def histograms_alt(quantity, components):
+    """Of the same, for who cannot see them."""
+    return f"{components} histograms, one a component, of the posterior {quantity}."
+
+
+@caption
+def replicates_caption(replicates):
+    """Of the replicated samples."""
+    return f"Histograms of {replicates} samples drawn from the posterior (lines) and of the sample (grey)."
+
+
+@caption
+def prediction_caption(elpd, elpd_error, pareto_k):
+    """Of the leave-one-out ranks."""
+    return (f"Leave-one-out predictive ranks, difference from uniform; expected log predictive density "
+            f"{plus_minus(elpd, elpd_error)}, largest Pareto k {fixed(pareto_k, 2)}.")
+
+
+@wording
+def modes_table(modes):
+    """The modes that the chains found, where they found different ones; `modes` is from `classify_chains`."""
+    if not len(modes):
+        return "There is one mode."
+    columns = {"log_posterior": "log posterior"}
+    return modes.rename(columns=columns).map(_rounded).set_index("chains")
+
+
+def _rounded(value):
+    """Numbers, alone or in a list, to four significant digits."""
+    if isinstance(value, list):
+        return ", ".join(map(_rounded, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,71 @@
+"""Chapter 1: what the sample is, and where it comes from."""
+
+import pandas as pd
+
+from mixture.show.text.numbers import as_code, fixed
+from mixture.show.text.wording import caption, wording
+
+
+@wording
+def sample_text(summary, data, n_true, seed, dropped):
+    """What the sample holds.
+
+    Parameters
+    ----------
+    summary : dict
+        From `Sample.summary`.
+    data : str or None
+        The file that it was read from; None if it was simulated.
+    n_true : int
+        Components that it was drawn from, if it was.
+    seed : int
+    dropped : int
+        Missing values left out.
+    """
+    source = f"read from {as_code(data)}" if data else f"drawn from a mixture of {n_true} Gaussians with seed {seed}"
+    kept = ("" if summary["exact"] else
+            f" They are kept as counts in {summary['rows']:,} cells {summary['width']:.3g} wide.")
+    left_out = f" {dropped:,} missing values were left out." if dropped else ""
+    return (f"The sample holds **{summary['n']:,} values** {source}. They run from {summary['low']:.4g} to "
+            f"{summary['high']:.4g}, with mean {summary['mean']:.4g} and standard deviation {summary['sd']:.4g}.{kept}{left_out}")
+
+
+@wording
+def drawn_table(drawn, weights, means, sds):
+    """What was asked for and what was drawn, component by component.
+
+    Parameters
+    ----------
+    drawn : pandas.DataFrame
+        One row a component: size, mean and std of its values.
+    weights, means, sds : list of float
+        As asked for.
+    """
+    columns = {
+        "observations": [f"{size:,.0f}" for size in drawn["size"]],
+        "weight asked": weights, "weight drawn": drawn["size"] / drawn["size"].sum(),
+        "mean asked": means, "mean drawn": drawn["mean"], "sd asked": sds, "sd drawn": drawn["std"]}
+    rounded = {name: values if name == "observations" else [f"{value:.4g}" for value in values]
+               for name, values in columns.items()}
+    return pd.DataFrame(rounded, index=pd.RangeIndex(len(drawn), name="component"))
+
+
+@wording
+def described_table(summary):
+    """Mean, sd and quantiles of a sample whose components nobody knows; `summary` is from `Sample.summary`."""
+    numbers = {"mean": summary["mean"], "sd": summary["sd"], **summary["quantiles"]}
+    return pd.DataFrame({"data units": [f"{value:.4g}" for value in numbers.values()]}, index=list(numbers))
+
+
+@caption
+def sample_caption(n, simulated):
+    """Of the histogram."""
+    truth = " The black line is the true mixture, the coloured ones its components." if simulated else ""
+    return f"Histogram and kernel density of {fixed(n, 0)} values.{truth}"
+
+
+@wording
+def sample_alt(n, low, high, n_true):
+    """Of the histogram, for who cannot see it; `n_true` is 0 where no component is known."""
+    true = f" and the densities of {n_true} true components" if n_true else ""
+    return f"Histogram of {fixed(n, 0)} values between {low:.4g} and {high:.4g} with a kernel density{true}."

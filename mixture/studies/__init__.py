@@ -1,0 +1,1 @@
+"""Many fits at once: calibration, coverage, efficiency, sweeps."""
