@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from fits import fit, simulated
+from hostile_names import COLUMN, TITLE
 from hypothesis import settings
 
 from helpers import Sample, group_sample
@@ -21,8 +22,6 @@ settings.load_profile("steady")
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "data"
-COLUMN = "<img src=x onerror=alert(1)> \"länge\" & $x$"
-TITLE = "Ünïcode </script><script>alert(2)</script> \"quoted\" & <b>bold</b>"
 
 
 @pytest.fixture(scope="session")

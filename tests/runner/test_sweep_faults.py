@@ -13,7 +13,7 @@ import psutil
 import pytest
 import tiny
 from distributed import Client
-from test_sweep import House, write
+from sweeps import House, write
 from tracked import Tracked
 
 from runner import chain

@@ -17,7 +17,7 @@ import psutil
 import pytest
 import tiny
 from fits import simulated
-from test_page import check_page, requests
+from markup import check_page, requests
 
 from parameters import InputError, Parameters, check, load
 from mixture.source import read_column
@@ -25,7 +25,7 @@ from runner import chain, index, page
 from runner.kernels import WarmKernel
 
 ROOT = tiny.ROOT
-SOURCES = [path for path in (*ROOT.glob("*.py"), *(ROOT / "mixture").glob("*.py"), *(ROOT / "runner").glob("*.py"))]
+SOURCES = [*ROOT.glob("*.py"), *(ROOT / "mixture").rglob("*.py"), *(ROOT / "runner").rglob("*.py")]
 
 # What would make code of input, or hand it to a shell.
 CALLS = {
