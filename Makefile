@@ -74,7 +74,7 @@ test: $(READY)  ## run the tests, the notebooks among them, in about four minute
 # The slow tests alone, and the tests of generated input again with many more cases.
 test-slow: $(READY)
 	$(PYTHON) -m pytest -n 2 --dist worksteal $(STOP) --durations 20 -m slow tests
-	$(PYTHON) -m pytest -n 2 --dist load $(STOP) --durations 8 --hypothesis-profile thorough tests/test_robust*.py
+	$(PYTHON) -m pytest -n 2 --dist load $(STOP) --durations 8 --hypothesis-profile thorough $(shell find tests -name "test_robust*.py")
 
 test-all: test test-slow  ## run all tests: generated input by the thousand, runs stopped at any moment, planted errors
 

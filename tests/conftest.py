@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from fits import fit, simulated
+from hostile_names import COLUMN, TITLE
 from hypothesis import settings
 
 from mixture.data.cells import group_sample
@@ -22,8 +23,6 @@ settings.load_profile("steady")
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT / "data"
-COLUMN = "<img src=x onerror=alert(1)> \"länge\" & $x$"
-TITLE = "Ünïcode </script><script>alert(2)</script> \"quoted\" & <b>bold</b>"
 
 
 @pytest.fixture(scope="session")

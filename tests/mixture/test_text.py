@@ -1,5 +1,7 @@
 """Numbers and checks in plain words: no digit too many, no failure hidden, nothing said of a colour alone."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixture.check.verdict import Check
+from mixture.components import Components
 from mixture.show.text.chains import CAUSES, CHECKS, check_line, verdict_text
 from mixture.show.text.comparison import answer_text, comparison_table, counts_table
 from mixture.show.text.fit import posterior_table, sensitivity_table
 from mixture.show.text.numbers import decimals_for, estimate, fixed
+from mixture.show.text.wording import wording, write_anew
 
 GOOD = Check("largest R-hat", 1.0011, 1.01, True, "")
 BAD = Check("smallest bulk ESS", 87.3, 400.0, False, "run longer")
@@ -87,7 +91,7 @@ def test_a_verdict_names_failures_first_and_says_what_to_do():
 
 
 def test_every_cause_of_disagreement_is_told_with_what_helps():
-    for kind, (cause, remedy) in CAUSES.items():
+    for kind, (cause, remedy, _) in CAUSES.items():
         first = verdict_text([BAD], [DOUBT, DOUBT], kind).splitlines()[0]
         assert cause in first and remedy in first
     assert "cause" not in verdict_text([BAD], [DOUBT, DOUBT]), "chains that agree, yet are too short"
@@ -101,14 +105,55 @@ def test_a_trusted_verdict_says_so_and_gives_no_advice():
 
 def test_a_check_without_words_keeps_its_name():
     assert "new one" not in CHECKS
-    assert check_line(Check("new one", np.nan, 1.0, False, "")) == "- ✗ **new one:** new one – (limit 1)."
+    assert check_line(Check("new one", np.nan, 1.0, False, "")._asdict()) == "- ✗ **new one:** new one – (limit 1)."
 
 
 def test_the_answer_is_two_sentences_with_numbers():
-    text = answer_text(1000, [0.728, 0.272], [150.7, 203.0], [10.4, 17.8], ([0.016] * 2, [0.45, 1.5], [0.34, 1.2]), 0.15, True)
-    told = "**2 Gaussian components**: one around 150.70 ± 0.45 with sd 10.40 ± 0.34, holding 73% of the values"
-    assert told in text.replace("\u00a0±\u00a0", " ± ") and " ± " not in text, "no line ends within a number"
+    text = answer_text(1000, Components([0.728, 0.272], [150.7, 203.0], [10.4, 17.8]),
+                       Components([0.016] * 2, [0.45, 1.5], [0.34, 1.2]), 0.15, True)
+    answer = "**2 Gaussian components**: one around 150.70 ± 0.45 with sd 10.40 ± 0.34, holding 73% of the values"
+    assert answer in text.replace("\u00a0±\u00a0", " ± ") and " ± " not in text, "no line ends within a number"
     assert "agree to within 0.15" in text and "trusted" not in text
-    single = answer_text(9, [1.0], [5.0], [2.0], ([0.0], [0.5], [0.3]), 2.0, False)
+    single = answer_text(9, Components([1.0], [5.0], [2.0]), Components([0.0], [0.5], [0.3]), 2.0, False)
     assert "**1 Gaussian component**: around 5.00\u00a0±\u00a00.50" in single
     assert "differ by up to 2.0" in single and single.startswith("**Do not trust these numbers:**")
+
+
+# -- written anew from what was recorded ------------------------------------------------------
+
+
+def stored(made):
+    """An output as a notebook stores it and reads it back."""
+    data, metadata = made._repr_mimebundle_()
+    return json.loads(json.dumps({"output_type": "display_data", "data": data, "metadata": metadata}, allow_nan=False))
+
+
+EVERY = {
+    "text": lambda: verdict_text([GOOD, BAD._replace(value=np.nan)], [DOUBT], "slow mixing"),
+    "table": lambda: sensitivity_table(pd.DataFrame({"mu": [0.0, np.nan]}, pd.MultiIndex.from_tuples([("w", 0), ("sigma", 1)]))),
+    "components": lambda: answer_text(9, Components(*np.ones((3, 1))), Components(*np.zeros((3, 1))), np.float64(2), False),
+}
+
+
+@pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)
+def test_a_stored_text_is_the_same_when_written_anew(make):
+    output = stored(make())
+    again = write_anew(output)
+    assert {kind: "".join(text) for kind, text in again["data"].items()} == output["data"]
+
+
+def test_another_sentence_is_what_is_written_anew(monkeypatch):
+    output = stored(verdict_text([GOOD], []))
+    monkeypatch.setitem(wording._functions, "verdict_text", lambda checks, **_: f"{len(checks)} checks, in other words")
+    assert write_anew(output)["data"]["text/markdown"] == ["1 checks, in other words"]
+
+
+def test_an_output_that_records_nothing_stays():
+    output = {"output_type": "stream", "name": "stdout", "text": ["a line"]}
+    assert write_anew(output) is output
+
+
+@pytest.mark.parametrize("record", [{"function": "gone", "values": {}}, {"function": "verdict_text", "values": {"other": 1}}])
+def test_what_cannot_be_written_anew_is_an_error(record):
+    with pytest.raises((LookupError, TypeError)):
+        write_anew({"output_type": "display_data", "data": {}, "metadata": {"wording": record}})

@@ -21,7 +21,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from parameters import NAMES, load
 from runner.shots import open_browser
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CHAIN = [path for path in NOTEBOOKS if path.name[:2].isdigit()]
 

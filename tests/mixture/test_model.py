@@ -13,17 +13,9 @@ from pymc.model.transform.conditioning import remove_value_transforms
 from scipy import stats
 
 from helpers import load_posterior
-from mixture.bayes.model import (
-    Priors,
-    add_log_likelihood,
-    build_model,
-    choose_priors,
-    draw_prior,
-    observed_sample,
-    posterior_draws,
-)
+from mixture.bayes.model import Priors, add_log_likelihood, build_model, choose_priors, observed_sample, posterior_draws
 from mixture.bayes.nuts import sample_posterior, starting_points
-from mixture.components import mixture_log_likelihood
+from mixture.components import NAMES, mixture_log_likelihood, sort_components
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
 from mixture.em import fit_em
@@ -111,14 +103,23 @@ def test_scaled_priors_follow_the_units(family):
 
 def test_prior_draws_are_the_priors_with_the_means_in_order():
     priors = Priors(np.array([0.0, 3.0]), np.array([1.0, 0.25]), "lognormal", 2.0, 1.0)
-    drawn = draw_prior(build_model(simulated(20), priors), 1000, np.random.default_rng(3))
-    w, mu, sigma = (drawn[name].values[0] for name in ("w", "mu", "sigma"))
+    w, mu, sigma = priors.draw(1000, np.random.default_rng(3))
     assert (np.diff(mu) >= 0).all()
     assert_allclose(w.sum(axis=1), 1)
     assert stats.kstest(w[:, 0], "uniform").pvalue > 0.001
     assert stats.kstest(sigma.ravel(), SD_PRIORS["lognormal"](2.0).cdf).pvalue > 0.001
     either = stats.kstest(mu.ravel(), lambda x: (stats.norm.cdf(x, 0, 1) + stats.norm.cdf(x, 3, 2)) / 2)
     assert either.pvalue > 0.001
+
+
+@pytest.mark.parametrize("family", SD_PRIORS)
+def test_prior_draws_are_those_of_the_model(family):
+    priors = Priors(np.array([0.0, 3.0]), np.array([1.0, 0.25]), family, 2.0, 1.5)
+    model = build_model(simulated(20), priors, ordering=False)
+    theirs = sort_components(*pm.draw([model[name] for name in NAMES], draws=2000, random_seed=5, mode="FAST_COMPILE"))
+    for ours, other in zip(priors.draw(2000, np.random.default_rng(3)), theirs, strict=True):
+        for k in range(2):
+            assert stats.ks_2samp(ours[:, k], other[:, k]).pvalue > 0.001
 
 
 @pytest.mark.parametrize("k", [1, 3])

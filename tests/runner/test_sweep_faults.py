@@ -13,10 +13,10 @@ import psutil
 import pytest
 import tiny
 from distributed import Client
-from test_sweep import House, write
 from tracked import Tracked
 
 from runner import chain
+from sweeps import House, write
 
 pytestmark = pytest.mark.timeout(900)
 slow = pytest.mark.slow

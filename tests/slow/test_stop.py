@@ -156,7 +156,7 @@ with WarmKernel() as kernel:
 
 def test_a_kernel_without_a_guard_is_dead_already(tmp_path, tracked):
     dying = tracked(Stoppable, tmp_path)
-    dying.command = [sys.executable, "-c", DYING, tiny.ROOT / "tests"]
+    dying.command = [sys.executable, "-c", DYING, tiny.ROOT / "tests" / "support"]
     assert dying.start().wait(timeout=240) == -signal.SIGKILL
     assert dying.nothing_remains()
 

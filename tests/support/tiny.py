@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 VERDICT = {"trusted": True, "checks": [{"name": "size", "value": 1, "limit": 2, "passed": True, "advice": ""}],
            "cautions": []}
 

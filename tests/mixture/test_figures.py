@@ -12,15 +12,16 @@ import pytest
 from fits import simulated
 
 from mixture.bayes.model import choose_priors
-from mixture.components import component_log_density, mixture_log_density
+from mixture.components import Components, component_log_density, mixture_log_density
 from mixture.show import figures
 from mixture.show.interactive import DRAWS, MIME, POINTS, play_figure
-from mixture.show.prior_widgets import SD_FAMILIES, as_parameters, draw_from_priors, explore_priors
+from mixture.show.prior_widgets import SD_FAMILIES, as_parameters, explore_priors
 
 SAMPLE = simulated(200)
 rng = np.random.default_rng(5)
-CLOUD = (np.tile([0.4, 0.6], (100, 1)), np.array([0.0, 4.0]) + 0.1 * rng.normal(size=(100, 2)), np.tile([1.0, 1.5], (100, 1)))
-EM = np.array([0.4, 0.6]), np.array([0.0, 4.0]), np.array([1.0, 1.5])
+CLOUD = Components(
+    np.tile([0.4, 0.6], (100, 1)), np.array([0.0, 4.0]) + 0.1 * rng.normal(size=(100, 2)), np.tile([1.0, 1.5], (100, 1)))
+EM = Components(np.array([0.4, 0.6]), np.array([0.0, 4.0]), np.array([1.0, 1.5]))
 
 
 @pytest.fixture(autouse=True)
@@ -95,13 +96,13 @@ def test_a_component_keeps_its_colour_and_nothing_else_has_it():
 
 
 @pytest.fixture(scope="module")
-def told():
+def payload():
     return json.loads(play_figure(SAMPLE, CLOUD, EM, EM)[MIME])
 
 
-def test_what_is_stepped_through_is_the_posterior(told):
-    x, columns = unpacked(told["x"]), {name: unpacked(text) for name, text in told["stepper"]["columns"].items()}
-    assert told["stepper"]["count"] == DRAWS and len(x) == POINTS
+def test_what_is_stepped_through_is_the_posterior(payload):
+    x, columns = unpacked(payload["x"]), {name: unpacked(text) for name, text in payload["stepper"]["columns"].items()}
+    assert payload["stepper"]["count"] == DRAWS and len(x) == POINTS
     last = tuple(values[-1:] for values in CLOUD)
     np.testing.assert_allclose(columns["mixture"][-POINTS:], np.exp(mixture_log_density(x, *last))[0], rtol=1e-4)
     parts = np.exp(component_log_density(x, *last))[0]
@@ -109,22 +110,22 @@ def test_what_is_stepped_through_is_the_posterior(told):
         np.testing.assert_allclose(columns[f"component {k}"][-POINTS:], parts[:, k], rtol=1e-4, atol=1e-12)
 
 
-def test_what_is_read_are_probabilities_within_their_intervals(told):
-    read = [{end: unpacked(each[end]) for end in ("low", "mean", "high")} for each in told["reader"]["components"]]
+def test_what_is_read_are_probabilities_within_their_intervals(payload):
+    read = [{end: unpacked(each[end]) for end in ("low", "mean", "high")} for each in payload["reader"]["components"]]
     np.testing.assert_allclose(sum(each["mean"] for each in read), 1, rtol=1e-5)
     for each in read:
         assert np.all(each["low"] <= each["high"]) and np.all((each["low"] >= 0) & (each["high"] <= 1))
-    assert abs(read[0]["mean"][told["reader"]["start"]] - 0.5) < 0.2
+    assert abs(read[0]["mean"][payload["reader"]["start"]] - 0.5) < 0.2
 
 
 def test_what_is_undecided_everywhere_is_read_in_the_middle():
-    same = tuple(np.repeat(values[:, :1], 2, axis=1) for values in CLOUD)
-    told = json.loads(play_figure(SAMPLE, (np.full((100, 2), 0.5), *same[1:]), EM)[MIME])
-    assert abs(unpacked(told["x"])[told["reader"]["start"]] - np.median(SAMPLE.value)) < 0.1
+    same = CLOUD.map(lambda values: np.repeat(values[:, :1], 2, axis=1))
+    payload = json.loads(play_figure(SAMPLE, same._replace(weights=np.full((100, 2), 0.5)), EM)[MIME])
+    assert abs(unpacked(payload["x"])[payload["reader"]["start"]] - np.median(SAMPLE.value)) < 0.1
 
 
-def test_the_switches_are_what_there_is_to_show(told):
-    assert [switch["name"] for switch in told["switches"]] == ["posterior", "EM", "truth", "one draw"]
+def test_the_switches_are_what_there_is_to_show(payload):
+    assert [switch["name"] for switch in payload["switches"]] == ["posterior", "EM", "truth", "one draw"]
     without = json.loads(play_figure(SAMPLE, CLOUD, EM)[MIME])
     assert [switch["name"] for switch in without["switches"]] == ["posterior", "EM", "one draw"]
 
@@ -132,7 +133,7 @@ def test_the_switches_are_what_there_is_to_show(told):
 @pytest.mark.parametrize("family", SD_FAMILIES)
 def test_priors_draw_what_they_say(family):
     priors = choose_priors(SAMPLE, 2, [0.0, 5.0], [1.0, 4.0], family, 2.0, 3.0)
-    weights, means, sds = draw_from_priors(priors, 4000, np.random.default_rng(1))
+    weights, means, sds = priors.draw(4000, np.random.default_rng(1))
     np.testing.assert_allclose(weights.sum(axis=1), 1)
     np.testing.assert_allclose(means.mean(axis=0), [0, 5], atol=0.1)
     assert np.all(sds > 0) and np.median(sds) == pytest.approx({"uniform": 1, "halfnormal": 1.349, "lognormal": 2}[family], rel=0.05)

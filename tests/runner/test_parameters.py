@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from parameters import NAMES, InputError, Parameters, check, load, read_yaml
 from runner import chain
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 BAD = {
     "unknown name": ({"n_sampels": 10}, "n_sampels: no such parameter; did you mean n_samples?"),

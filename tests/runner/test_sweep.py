@@ -13,23 +13,18 @@ import pandas as pd
 import psutil
 import pytest
 import tiny
-from test_page import check_page
+from markup import check_page
 
 from mixture.studies import sweeps
 from parameters import Parameters
 from runner import chain, grid, index, results, workers
 from runner import sweep as engine
+from sweeps import House, write
 
 pytestmark = pytest.mark.timeout(600)
 
 UNSURE = {"trusted": False, "cautions": [], "checks": [
     {"name": "size", "value": 3, "limit": 2, "passed": False, "advice": "less"}]}
-
-
-def write(folder, text, name="s.yml"):
-    path = folder / name
-    path.write_text(text)
-    return path
 
 
 @pytest.fixture
@@ -268,31 +263,6 @@ def test_a_worker_waits_its_turn(pid, tmp_path):
 
 
 # -- running ----------------------------------------------------------------------------------
-
-TOLD = "with open('../../../../log', 'a') as log: log.write(f'{n_samples}\\n')\n"
-
-
-class House:
-    """A tiny chain, sweeps of it, and a log of the points that it really ran."""
-
-    def __init__(self, root, draw="", **more):
-        self.root, self.out = root, root / "runs" / "s"
-        self.notebooks = tiny.write_chain(root, draw=TOLD + draw, **more)
-
-    def sweep(self, text, *arguments):
-        """Run a sweep file's text; the finished process."""
-        write(self.root, text)
-        return tiny.command("sweep", "s.yml", "--notebooks", self.notebooks, *arguments, cwd=self.root)
-
-    def ran(self):
-        """The sizes that were run since this was last asked."""
-        log = self.root / "log"
-        found = sorted(map(int, log.read_text().split())) if log.exists() else []
-        log.unlink(missing_ok=True)
-        return found
-
-    def table(self):
-        return pd.read_parquet(self.out / results.RESULTS).sort_values("n_samples", ignore_index=True)
 
 
 def test_a_widened_sweep_runs_what_is_new_and_pages_are_made_on_request(tmp_path):

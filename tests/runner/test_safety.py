@@ -16,7 +16,7 @@ import psutil
 import pytest
 import tiny
 from fits import simulated
-from test_page import check_page, requests
+from markup import check_page, requests
 
 from mixture.data.read import read_column
 from parameters import InputError, Parameters, check, load
@@ -24,7 +24,7 @@ from runner import chain, index, page
 from runner.kernels import WarmKernel
 
 ROOT = tiny.ROOT
-SOURCES = [path for path in (*ROOT.glob("*.py"), *(ROOT / "mixture").glob("*.py"), *(ROOT / "runner").glob("*.py"))]
+SOURCES = [*ROOT.glob("*.py"), *(ROOT / "mixture").rglob("*.py"), *(ROOT / "runner").rglob("*.py")]
 
 # What would make code of input, or hand it to a shell.
 CALLS = {

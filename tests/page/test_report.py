@@ -5,11 +5,11 @@ import re
 from importlib.resources import files
 
 import pytest
-from conftest import COLUMN, TITLE
+from hostile_names import COLUMN, TITLE
+from markup import Elements, check_page
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
-from test_page import Elements, check_page
 
 from mixture.show.text.chains import CHECKS
 from runner import chain, index
