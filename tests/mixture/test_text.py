@@ -144,7 +144,7 @@ def test_a_stored_text_is_the_same_when_written_anew(make):
 
 def test_another_sentence_is_what_is_written_anew(monkeypatch):
     output = stored(verdict_text([GOOD], []))
-    monkeypatch.setitem(wording._functions, "verdict_text", lambda checks, **_: f"{len(checks)} checks, in other words")
+    monkeypatch.setitem(FUNCTIONS, "verdict_text", lambda checks, **_: f"{len(checks)} checks, in other words")
     assert write_anew(output)["data"]["text/markdown"] == ["1 checks, in other words"]
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 CHAPTERS = ("sample", "fit", "chains", "comparison", "sweep")
 RECORD, ALT_RECORD = "wording", "alt"
-_functions = {}
+FUNCTIONS = {}
 
 
 class Text(str):
@@ -51,7 +51,7 @@ def wording(function):
         values = {name: _encode(value) for name, value in signature.bind(*args, **kwargs).arguments.items()}
         return _make({"function": function.__name__, "values": values})
 
-    _functions[function.__name__] = function
+    FUNCTIONS[function.__name__] = function
     return worded
 
 
@@ -66,7 +66,7 @@ def caption(function):
 
 
 def _make(record):
-    made = _functions[record["function"]](**{name: _decode(value) for name, value in record["values"].items()})
+    made = FUNCTIONS[record["function"]](**{name: _decode(value) for name, value in record["values"].items()})
     if isinstance(made, str):
         return Text(made, record)
     table = Table(made)
