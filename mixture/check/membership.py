@@ -36,9 +36,7 @@ def summarise_memberships(values, draws, interval=0.95):
     sample = values if isinstance(values, Sample) else Sample.of_values(values)
     share = []
     for rows in np.array_split(np.arange(len(sample.count)), max(1, len(sample.count) // 500)):
-        lower = sample.lower[rows]
-        part = Sample(lower, lower if sample.exact else sample.upper[rows], sample.count[rows])
-        probability = membership_probabilities(part, *draws)
+        probability = membership_probabilities(sample.rows(rows), *draws)
         bounds = array_stats.hdi(probability, interval, axis=0)
         share.append(np.stack([probability.mean(axis=0), bounds[..., 0], bounds[..., 1]]))
     mean, low, high = np.concatenate(share, axis=1)
