@@ -224,11 +224,11 @@ def _proposals(modes, points=None):
 
 
 def _sweeps_between_draws(target, rows, draws, most_operations):
-    """So many that kept draws are about half as good as independent ones, as far as the run may be long."""
+    """So many that kept draws are about a third as good as independent ones, as far as the run may be long."""
     smallest = max(_effective_sizes(rows).min(), 1.0)
     memory = rows.shape[0] * rows.shape[1] / smallest  # sweeps that are worth one independent draw
     most = max(1, int(most_operations / 4 / _operations(target, draws)))
-    return int(np.clip(np.ceil(memory / 2), 1, most))
+    return int(np.clip(np.ceil(memory / 3), 1, most))
 
 
 def _operations(target, sweeps):
