@@ -130,8 +130,8 @@ class Parameters(BaseModel):
     draws: Integer = _field(1000, "sampling", "kept per chain", ge=10, le=10**7)
     tune: Integer = _field(1000, "sampling", "tuning steps per chain, not kept", ge=10, le=10**7)
     target_accept: Annotated[Real, Field(gt=0, lt=1)] = _field(0.9, "sampling", "NUTS target acceptance rate")
-    sampler: Literal["nutpie", "pymc"] = _field(
-        "nutpie", "sampling", "implementation of NUTS for the marginal model; the latent one moves by PyMC's")
+    sampler: Literal["auto", "gibbs", "nutpie", "pymc"] = _field(
+        "auto", "sampling", "of the marginal model: gibbs, or NUTS by nutpie or pymc; auto: gibbs where a sweep is cheap")
     latent_step: Literal["gibbs", "categorical-gibbs", "metropolis"] = _field(
         "gibbs", "sampling", "how the latent model moves the assignments")
     keep_assignments: bool = _field(False, "sampling", "keep the assignment of each observation in each draw")

@@ -262,14 +262,9 @@ def _tree(target, sample, rows, modes, run, thin, seconds):
     dims = ("chain", "draw")
     nearest = modes.nearest(points.reshape(-1, target.size)).reshape(points.shape[:2])
     stats = xr.Dataset({"lp": (dims, rows[..., -3] - jacobian), "mode": (dims, nearest), "jumps": (dims, rows[..., -2])})
-    at = target.from_free(modes.points)
-    maxima = xr.Dataset(
-        {name: (("mode", "component"), values) for name, values in at._asdict().items()}
-        | {"log_posterior": ("mode", modes.log_density), "log_mass": ("mode", modes.log_mass),
-           "share": ("mode", modes.shares)})
     posterior = as_dataset(draws)
     tree = xr.DataTree.from_dict({
-        "posterior": posterior, "sample_stats": stats.assign_coords({d: posterior[d] for d in dims}), "modes": maxima})
+        "posterior": posterior, "sample_stats": stats.assign_coords({d: posterior[d] for d in dims}), "modes": modes.dataset(target)})
     counts = sum(chain.state[1:] for chain in run.chains)
     tree.attrs |= {"seconds": seconds, "sampler": "gibbs", "sweeps_between_draws": thin, "sweeps": run.chains[0].done,
                    "jumps_accepted": float(counts[1] / max(counts[0], 1)), "named_by": named_by,

@@ -7,8 +7,13 @@ mode
 from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 from scipy import linalg, optimize, special
 
+from mixture.bayes import kernels
+from mixture.components import Components
+
+LEAST_SHARE = 0.01  # of the mass, for a mode to be missed
 MOST_MODES = 12  # kept: the largest
 SAME = 0.5       # standard deviations, by the curvature of either: closer maxima are one
 NARROWEST, WIDEST = 1e-4, 3.0  # sds of a mode in free coordinates, where the curvature does not tell
@@ -40,6 +45,23 @@ class Modes:
         """Of the total mass, by Laplace, shape (C,)."""
         return special.softmax(self.log_mass)
 
+    def dataset(self, target):
+        """Over dims mode and component, in data units: weights, means, sds, log_posterior, log_mass, share, spread.
+
+        spread holds the covariances in free coordinates.
+        """
+        at = target.from_free(self.points)
+        return xr.Dataset(
+            {name: (("mode", "component"), values) for name, values in at._asdict().items()}
+            | {"log_posterior": ("mode", self.log_density), "log_mass": ("mode", self.log_mass),
+               "share": ("mode", self.shares), "spread": (("mode", "row", "column"), self.covariances)})
+
+    @classmethod
+    def of_dataset(cls, dataset, target):
+        """The inverse of `dataset`."""
+        at = Components(*(dataset[name].values for name in Components._fields))
+        return cls(target.to_free(at), dataset["spread"].values, dataset["log_posterior"].values, dataset["log_mass"].values)
+
     def distances(self, points):
         """Squared Mahalanobis distance of points, shape (S, D), to each mode: shape (S, C)."""
         factors = [linalg.cholesky(covariance, lower=True) for covariance in self.covariances]
@@ -48,10 +70,8 @@ class Modes:
 
     def nearest(self, points, df=5.0):
         """Which mode each point most likely belongs to, if all were t distributions: shape (S,)."""
-        d = self.points.shape[1]
-        log_volume = np.array([np.linalg.slogdet(covariance)[1] for covariance in self.covariances]) / 2
-        score = self.log_density - (df + d) / 2 * np.log1p(self.distances(points) / df)
-        return (score - 0 * log_volume).argmax(axis=-1)
+        score = self.log_density - (df + self.points.shape[1]) / 2 * np.log1p(self.distances(points) / df)
+        return score.argmax(axis=-1)
 
 
 def find_modes(target, starts):
@@ -108,3 +128,45 @@ def _covariance(target, point):
     values, vectors = np.linalg.eigh(precision)
     values = np.clip(values, WIDEST**-2, NARROWEST**-2)
     return (vectors / values) @ vectors.T
+
+
+def weigh_modes(tree, target, rng):
+    """What the draws hold of each mode, and which modes they missed.
+
+    A maximum that no draw is near is a fault only if it is a mode of its own:
+    where a few hundred sweeps of Gibbs sampling from there end among the draws,
+    nothing keeps the two apart, and Laplace's approximation overrates it.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        Groups sample_stats, with mode, and modes.
+    target : Target
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    xarray.Dataset
+        Group modes with held (share of the draws) and missed (no draw, and
+        isolated).
+    """
+    found, nearest = tree["modes"].to_dataset(), tree["sample_stats"]["mode"].values
+    held = np.bincount(nearest.ravel(), minlength=found.sizes["mode"]) / nearest.size
+    modes = Modes.of_dataset(found, target)
+    missed = [bool(held[mode] == 0 and modes.shares[mode] > LEAST_SHARE and is_isolated(target, modes, mode, rng))
+              for mode in range(len(held))]
+    return found.assign(held=("mode", held), missed=("mode", np.array(missed, int)))
+
+
+def is_isolated(target, modes, mode, rng, sweeps=400):
+    """Whether Gibbs sampling without jumps, begun at a mode, is still near it at the end."""
+    k = target.k
+    point = np.empty(k), np.empty(k), np.empty(k)
+    kernels.from_free(np.ascontiguousarray(modes.points[mode]), *point)
+    none, out = np.empty((0, target.size, target.size)), np.empty((sweeps, 3 * k + 3))
+    kernels.run_sweeps(rng, sweeps, 1, *target.rows, *target.prior, target.exchangeable, True, np.empty((0, target.size)),
+                       none, none, np.empty(0), np.empty(0), np.linalg.cholesky(modes.covariances[mode]), False, *point,
+                       np.array([np.log(2.38 / np.sqrt(target.size)), 0.0, 0.0, 0.0, 0.0]), out)
+    last = out[sweeps // 2 :, : 3 * k].reshape(-1, 3, k)
+    draws = Components(last[:, 0], target.center + target.spread * last[:, 1], target.spread * last[:, 2])
+    return bool(np.mean(modes.nearest(target.to_free(draws)) == mode) > 0.5)
