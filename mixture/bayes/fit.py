@@ -28,6 +28,15 @@ def choose_sampler(seen, n_components, sampler="auto"):
     return "gibbs" if len(seen.count) * n_components <= CHEAP else "nutpie"
 
 
+def draw_posterior(sample, priors, em, rng, chains=4, draws=1000, tune=1000, sampler="auto"):
+    """Draws from the marginal model alone; arguments and result as in `fit_posterior` and `sample_by_gibbs`."""
+    chosen = choose_sampler(sample, len(em.weights), sampler)
+    if chosen == "gibbs":
+        return sample_by_gibbs(sample, priors, em, rng, chains, draws, tune)
+    starts = starting_points(priors, em, chains, rng)
+    return sample_posterior(build_model(sample, priors), sample, starts, rng, draws, tune, sampler=chosen)
+
+
 def fit_posterior(sample, seen, priors, em, stream, model="marginal", chains=4, draws=1000, tune=1000, target_accept=0.9,
                   sampler="auto", latent_step="gibbs", keep_assignments=False, progress=None):
     """Draw from the posterior, and by another sampler beside it where that is cheap.
