@@ -247,7 +247,7 @@ def _polish(sample, point, equal):
         return -row @ c, -np.concatenate(gradient)
 
     start = np.concatenate([np.log(point.weights[:-1] / point.weights[-1]), point.means, np.log(point.sds[: 1 if equal else k])])
-    reach = np.full(len(start), 3.0)  # a collapse is a long way down: it is not to be found from here
+    reach = np.append(np.full(k - 1, 12.0), np.full(len(start) - k + 1, 3.0))  # a collapse is further: not to be found from here
     with np.errstate(all="ignore"):
         climbed = optimize.minimize(objective, start, jac=True, method="L-BFGS-B", bounds=np.stack([start - reach, start + reach], 1),
                                     options={"maxiter": 500, "ftol": 1e-15, "gtol": 1e-9})

@@ -135,13 +135,13 @@ class ProgressLine:
     """Says on stderr how far a long fit has come: sweeps done, how many a second, and about how long the rest takes."""
 
     def __init__(self, after=SHOWN_EVERY):
-        self.begun = self.shown = time.perf_counter()
-        self.shown += after
+        self.begun = time.perf_counter()
+        self.shown = self.begun + after  # when to say something next
 
     def __call__(self, done, planned):
         now = time.perf_counter()
-        if now - self.shown < SHOWN_EVERY:
+        if not done or now < self.shown:
             return
-        self.shown, rate = now, done / (now - self.begun)
+        self.shown, rate = now + SHOWN_EVERY, done / (now - self.begun)
         print(f"sampling: {done:,} of {planned:,} sweeps, {rate:,.0f} a second, about {(planned - done) / rate:.0f} s left",
               file=sys.stderr, flush=True)

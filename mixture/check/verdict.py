@@ -181,7 +181,7 @@ def judge_chains(tree):
         _check("smallest bulk ESS", bulk, ess_limit, bulk >= ess_limit, _more_draws(longer, ess_limit, bulk, quantities)),
         _check("smallest tail ESS", tail, ess_limit, tail >= ess_limit, _more_draws(longer, ess_limit, tail, quantities)),
         *(_judge_nuts(tree) if "diverging" in sampling else []),
-        *(_judge_modes(tree) if "modes" in tree else []),
+        *(_judge_modes(tree) if "modes" in tree and "missed" in tree["modes"] else []),
     ]
 
 
