@@ -48,7 +48,7 @@ index: $(READY)  ## write runs/index.html, one page over all runs
 	@$(PYTHON) report.py index
 
 figures: runs/default/manifest.json  ## take the README's pictures of the default report, in Chromium
-	@$(PYTHON) -m runner.shots runs/default figures
+	@$(PYTHON) -m runner.page.shots runs/default figures
 
 lab: runs/default/manifest.json  ## open JupyterLab on the notebooks
 	$(PYTHON) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks

@@ -13,7 +13,7 @@ from hostile_names import COLUMN, TITLE
 from hypothesis import settings
 
 from helpers import Sample, group_sample
-from runner.shots import open_browser
+from runner.page.shots import open_browser
 
 # `make test` uses the first; `make test-all` asks for the second.
 settings.register_profile("steady", derandomize=True, deadline=None, max_examples=25)
