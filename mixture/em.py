@@ -24,7 +24,7 @@ from mixture.components import (
 )
 from mixture.data.sample import Sample
 from mixture.data.simulate import simulate_mixture
-from parameters import InputError
+from mixture.messages import InputError
 
 MOST_ITERATIONS = 20_000
 ROUGH = 1e-5  # gain of the mean log likelihood below which EM creeps, and `_polish` takes over

@@ -6,12 +6,12 @@ import time
 
 import numpy as np
 
+from mixture.atomic import write_atomically, write_json
 from mixture.bayes.gibbs import sample_by_gibbs
 from mixture.bayes.model import add_log_likelihood, add_log_prior, as_dataset, build_model, posterior_draws
 from mixture.bayes.modes import find_modes, weigh_modes
 from mixture.bayes.nuts import sample_posterior, sampling_cost, starting_points
 from mixture.bayes.target import Target
-from mixture.files import write_json, write_whole
 from mixture.parallel import start_in_background
 
 CHEAP = 300_000  # rows x components: beyond, a sweep takes longer than NUTS is worth
@@ -126,7 +126,7 @@ def save_posterior(tree, run_dir, **provenance):
     """
     cost = {"seconds_em": tree.attrs.pop("seconds_em"), **sampling_cost(tree)}
     seconds, tree.attrs["provenance"] = tree.attrs.pop("seconds"), json.dumps(provenance)
-    write_whole(f"{run_dir}/posterior.nc", lambda path: tree.to_netcdf(path, engine="netcdf4"))
+    write_atomically(f"{run_dir}/posterior.nc", lambda path: tree.to_netcdf(path, engine="netcdf4"))
     write_json(f"{run_dir}/cost.json", cost)
     return seconds
 

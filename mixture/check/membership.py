@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 from arviz_stats.base import array_stats
 from scipy import special
 
+from mixture.atomic import write_atomically
 from mixture.bayes.model import posterior_draws
 from mixture.components import membership_probabilities
 from mixture.data.sample import Sample
 from mixture.data.source import keep_numbers, open_column
-from mixture.files import write_whole
 
 
 def summarise_memberships(values, draws, interval=0.95):
@@ -93,4 +93,4 @@ def write_memberships(data, column, tree, path, interval=0.95, missing="refuse")
                 out = out or stack.enter_context(pq.ParquetWriter(part, table.schema))
                 out.write_table(table)
 
-    write_whole(path, write)
+    write_atomically(path, write)

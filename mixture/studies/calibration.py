@@ -11,8 +11,6 @@ One model is compiled once and then fitted to one sample after the other.
 """
 
 import functools
-import hashlib
-import inspect
 import os
 import time
 from dataclasses import astuple, dataclass
@@ -25,20 +23,21 @@ import pymc as pm
 from arviz_stats.ecdf_utils import compute_ecdf, get_pointwise_confidence_band, simulate_confidence_bands
 from tqdm.auto import tqdm
 
+from mixture.atomic import write_atomically
 from mixture.bayes.latent import latent_steps
 from mixture.bayes.model import Priors, build_model, likelihood_data
 from mixture.bayes.nuts import Nutpie, unconstrained_function
+from mixture.code_hash import code_hash, value_hash
 from mixture.components import NAMES, Components, mixture_log_likelihood, stack_components
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
 from mixture.data.simulate import random_stream, simulate_mixture
-from mixture.files import write_whole
 from mixture.parallel import available_cores
 
 MODELS = ("marginal", "grouped", "latent")
 TOGETHER = 25  # fits in one task
 RANKED = 100   # draws that the truth is ranked among
-ROOMS = ("model", "latent", "sample", "density")  # whose code a fit rests on
+ROOT, LOCK = Path(__file__).parents[2], "requirements.lock"
 
 
 @dataclass(frozen=True)
@@ -247,7 +246,7 @@ _refitter = functools.cache(Refitter)  # a worker compiles each model once
 
 def _rank_some(model, recipe, replicates, seed, path):
     rows = [row for replicate in replicates for row in rank_truth(_refitter(model, recipe), replicate, seed)]
-    write_whole(path, pd.DataFrame(rows).to_parquet)
+    write_atomically(path, pd.DataFrame(rows).to_parquet)
 
 
 def calibrate(folder, recipe=Recipe(), fits=500, seed=20160508, models=MODELS):
@@ -275,19 +274,17 @@ def calibrate(folder, recipe=Recipe(), fits=500, seed=20160508, models=MODELS):
     for model in models:
         for first in range(0, fits, TOGETHER):
             replicates = range(first, min(first + TOGETHER, fits))
-            name = key(model, astuple(recipe), list(replicates), seed)
+            name = key(__name__, model, astuple(recipe), list(replicates), seed)
             tasks.append((folder / "parts" / f"{name}.parquet", _rank_some, (model, recipe, replicates, seed)))
     run_tasks(tasks)
     table = pd.concat([pd.read_parquet(path) for path, *_ in tasks], ignore_index=True)
-    write_whole(folder / "ranks.parquet", table.to_parquet)
+    write_atomically(folder / "ranks.parquet", table.to_parquet)
     return table
 
 
-def key(*parts):
-    """A name for what comes of these parts and this code."""
-    own = [inspect.getsource(each) for each in (Recipe, Refitter, rank_truth, statistics, rank_of)]
-    rooms = [Path(__file__).with_name(f"{room}.py").read_text(encoding="utf-8") for room in ROOMS]
-    return hashlib.sha256(repr((parts, own, rooms)).encode()).hexdigest()[:16]
+def key(module, *parts):
+    """A name for what comes of these parts and all the code that a module, by its name, rests on."""
+    return value_hash([repr(parts), code_hash(ROOT, [module], LOCK)])[:16]
 
 
 def run_tasks(tasks):

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from mixture.atomic import write_atomically
 from mixture.bayes.model import choose_priors
 from mixture.components import Components
 from mixture.data.sample import Sample
 from mixture.data.simulate import random_stream, simulate_mixture
 from mixture.em import em_standard_errors, fit_em_proper
-from mixture.files import write_whole
 from mixture.studies.calibration import TOGETHER, Recipe, Refitter, key, run_tasks, statistics
 
 LEVELS = (0.5, 0.8, 0.95)
@@ -102,7 +102,7 @@ def _refitter(cell, recipe):
 
 def _cover_some(cell, recipe, replicates, seed, path):
     rows = [row for each in replicates for row in cover_truth(_refitter(cell, recipe), cell, each, seed)]
-    write_whole(path, pd.DataFrame(rows).to_parquet)
+    write_atomically(path, pd.DataFrame(rows).to_parquet)
 
 
 def cover(folder, grid, samples=100, seed=20160508, tune=300, draws=1000):
@@ -124,16 +124,15 @@ def cover(folder, grid, samples=100, seed=20160508, tune=300, draws=1000):
         The rows of `cover_truth`; also in coverage.parquet.
     """
     folder, tasks = Path(folder), []
-    own = Path(__file__).read_text(encoding="utf-8")
     for cell in grid:
         recipe = Recipe(n=cell.n, tune=tune, draws=draws)
         for first in range(0, samples, TOGETHER):
             replicates = range(first, min(first + TOGETHER, samples))
-            name = key(cell, recipe, list(replicates), seed, own)
+            name = key(__name__, cell, recipe, list(replicates), seed)
             tasks.append((folder / "parts" / f"{name}.parquet", _cover_some, (cell, recipe, replicates, seed)))
     run_tasks(tasks)
     table = pd.concat([pd.read_parquet(path) for path, *_ in tasks], ignore_index=True)
-    write_whole(folder / "coverage.parquet", table.to_parquet)
+    write_atomically(folder / "coverage.parquet", table.to_parquet)
     return table
 
 
