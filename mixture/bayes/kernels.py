@@ -444,18 +444,18 @@ def sweep_cells(rng, lower, upper, count, terms, members, w, mu, u, a, m, t, fam
     rows, k = terms.shape
     n = np.zeros(k)
     for i in range(rows):
-        left, total = count[i], 0.0
+        rest, total = count[i], 0.0
         for j in range(k):
             total += terms[i, j]
         for j in range(k):
-            drawn = left
-            if j < k - 1 and left > 0:
+            drawn = rest
+            if j < k - 1 and rest > 0:
                 share = min(1.0, terms[i, j] / total) if total > 0.0 else 0.0
-                drawn = rng.binomial(left, share)
+                drawn = rng.binomial(rest, share)
                 total -= terms[i, j]
             members[i, j] = drawn
             n[j] += drawn
-            left -= drawn
+            rest -= drawn
     draw_weights(rng, n, a, w)
     beta = draw_beta(rng, u, scale) if family == HIERARCHICAL else 0.0
     for j in range(k):
@@ -467,9 +467,11 @@ def sweep_cells(rng, lower, upper, count, terms, members, w, mu, u, a, m, t, fam
         first, second = 0.0, 0.0
         for i in range(rows):
             if members[i, j] > 0.0:
-                middle = 0.5 * (lower[i] + upper[i])
+                left = lower[i] if lower[i] > -math.inf else upper[i]
+                right = upper[i] if upper[i] < math.inf else left
+                middle = 0.5 * (left + right)
                 first += members[i, j] * middle
-                second += members[i, j] * (middle * middle + (upper[i] - lower[i]) ** 2 / 12.0)
+                second += members[i, j] * (middle * middle + (right - left) ** 2 / 12.0)
         spread = math.sqrt(max(second / n[j] - (first / n[j]) ** 2, 1e-12))
         now = log_mass_of_members(lower, upper, members, j, mu[j], u[j]) - 0.5 * t[j] * (mu[j] - m[j]) ** 2
         now += log_sd_given_beta(u[j], family, scale, floor, beta)
