@@ -15,11 +15,11 @@ from markupsafe import Markup
 
 from parameters import Parameters
 from runner.folder import MANIFEST, REPORT, VERDICT, is_manifest, read_json, write_text
-from runner.page import render
+from runner.page.render import format_parameter
+from runner.page.template import fill, page_script
 from runner.stages import join_lines, tags
 
 INDEX = "index.html"
-TEMPLATE = render.HERE / "index.html.j2"
 NOT_LISTED = {"title"}  # stands elsewhere on the card
 
 
@@ -38,7 +38,7 @@ def _thumbnail(folder, names):
 def _difference(values):
     """Name and value of each parameter that is not at its default."""
     default = Parameters().model_dump()
-    return {name: render.format_parameter(value) for name, value in values.items()
+    return {name: format_parameter(value) for name, value in values.items()
             if name in default and name not in NOT_LISTED and value != default[name]}
 
 
@@ -91,10 +91,9 @@ def collect(top: str | os.PathLike) -> tuple[list[dict], dict[str, list[dict]]]:
 def write_index(top: str | os.PathLike) -> Path:
     """Write `index.html` over all runs in a folder; its path."""
     runs, sweeps = collect(top)
-    script = render.SCRIPT.read_text(encoding="utf-8")
     path = Path(top) / INDEX
     os.makedirs(top, exist_ok=True)
-    write_text(path, render.fill(TEMPLATE, [script], runs=runs, sweeps={
+    write_text(path, fill("index.html.j2", [page_script()], runs=runs, sweeps={
         name: {"runs": some, "columns": sorted({key for run in some for key in run["parameters"]})}
         for name, some in sweeps.items()}, image=lambda data: Markup(f"data:image/png;base64,{data}")))
     return path

@@ -23,7 +23,8 @@ from mixture.messages import InputError
 from parameters import Parameters, check
 from runner.folder import REPORT, read_json
 from runner.kernels import WarmKernel
-from runner.page import index, render
+from runner.page import index
+from runner.page.render import render
 from runner.params_files import load
 
 ROOT = tiny.ROOT
@@ -243,7 +244,7 @@ def assert_narrow(browser):
 def test_a_parameter_is_shown_as_it_is(browser, tmp_path, name):
     values = Parameters().model_dump() | {name: TITLE if name == "title" else COLUMN}
     chapters = [("01_x", tiny.notebook(tiny.text("# 1 · Chapter"), tiny.cell("seed = 1", "parameters")))]
-    markup = render.render(chapters, {"parameters": values, "versions": {}, "commit": None, "dirty": None})
+    markup = render(chapters, {"parameters": values, "versions": {}, "commit": None, "dirty": None})
     check_page(markup)
     (tmp_path / "page.html").write_text(markup, encoding="utf-8")
     assert_harmless(browser, tmp_path / "page.html", values[name])
