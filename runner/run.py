@@ -19,12 +19,32 @@ from mixture.code_hash import file_hash
 from parameters import NAMES, Parameters
 from runner.errors import ChainError, KernelDied, NotebookError, StageInputError
 from runner.folder import (
-    MANIFEST, REPORT, VERDICT, clear_parts, is_current, is_manifest, locked, make_folder, read_json, read_record,
-    refuse_unusable, write_json,
+    MANIFEST,
+    REPORT,
+    VERDICT,
+    clear_parts,
+    is_current,
+    is_manifest,
+    locked,
+    make_folder,
+    read_json,
+    read_record,
+    refuse_unusable,
+    write_json,
 )
 from runner.page.report import page_hash, write_report
 from runner.provenance import data_files, folder_parameters, git_state, machine, stage_hash, texts_hash, versions
-from runner.stages import NOTEBOOKS, ROOT, Stage, code_cells, markdown_matches, merge_markdown, read_chain, stage_modules, tags
+from runner.stages import (
+    NOTEBOOKS,
+    ROOT,
+    Stage,
+    code_cells,
+    markdown_matches,
+    merge_markdown,
+    read_chain,
+    stage_modules,
+    tags,
+)
 
 
 class ProgressListener:
