@@ -69,8 +69,12 @@ notebooks: $(READY)  ## run the notebooks in their place and store their outputs
 	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute 0*.ipynb
 	cd notebooks && $(CLEAN_STORED) 0*.ipynb
 
+# What has the form of `ruff format`; add a folder once it is formatted.
+FORMATTED = report.py runner tests/conftest.py tests/page tests/runner tests/slow tests/support
+
 lint: $(TESTED)  ## check the code with ruff
 	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check $(FORMATTED)
 
 test: $(TESTED)  ## run the tests, the notebooks among them, in about four minutes
 	$(PYTHON) -m pytest -n 2 --dist loadfile --durations 12 -m "not slow" tests

@@ -38,8 +38,11 @@ def _thumbnail(folder, names):
 def _difference(values):
     """Name and value of each parameter that is not at its default."""
     default = Parameters().model_dump()
-    return {name: format_parameter(value) for name, value in values.items()
-            if name in default and name not in NOT_LISTED and value != default[name]}
+    return {
+        name: format_parameter(value)
+        for name, value in values.items()
+        if name in default and name not in NOT_LISTED and value != default[name]
+    }
 
 
 def describe_run(folder: Path, top: Path) -> dict[str, Any] | None:
@@ -64,13 +67,19 @@ def describe_run(folder: Path, top: Path) -> dict[str, Any] | None:
     place = folder.relative_to(top).as_posix()
     thumbnail, alt = _thumbnail(folder, sorted(manifest["hashes"].get("stages", {})))
     return {
-        "title": manifest["parameters"].get("title") or place, "place": place,
+        "title": manifest["parameters"].get("title") or place,
+        "place": place,
         "link": quote(f"{place}/{REPORT}") if (folder / REPORT).exists() else None,
         "date": time.strftime("%Y-%m-%d %H:%M", time.localtime((folder / MANIFEST).stat().st_mtime)),
-        "finished": finished, "trusted": finished and manifest.get("trusted") is True, "error": manifest.get("error", ""),
+        "finished": finished,
+        "trusted": finished and manifest.get("trusted") is True,
+        "error": manifest.get("error", ""),
         "failed": [check["name"] for check in verdict.get("checks", []) if not check["passed"]],
         "cautions": [check["name"] for check in verdict.get("cautions", []) if not check["passed"]],
-        "parameters": _difference(manifest["parameters"]), "thumbnail": thumbnail, "alt": alt}
+        "parameters": _difference(manifest["parameters"]),
+        "thumbnail": thumbnail,
+        "alt": alt,
+    }
 
 
 def collect(top: str | os.PathLike) -> tuple[list[dict], dict[str, list[dict]]]:
@@ -93,7 +102,17 @@ def write_index(top: str | os.PathLike) -> Path:
     runs, sweeps = collect(top)
     path = Path(top) / INDEX
     os.makedirs(top, exist_ok=True)
-    write_text(path, fill("index.html.j2", [page_script()], runs=runs, sweeps={
-        name: {"runs": some, "columns": sorted({key for run in some for key in run["parameters"]})}
-        for name, some in sweeps.items()}, image=lambda data: Markup(f"data:image/png;base64,{data}")))
+    write_text(
+        path,
+        fill(
+            "index.html.j2",
+            [page_script()],
+            runs=runs,
+            sweeps={
+                name: {"runs": some, "columns": sorted({key for run in some for key in run["parameters"]})}
+                for name, some in sweeps.items()
+            },
+            image=lambda data: Markup(f"data:image/png;base64,{data}"),
+        ),
+    )
     return path

@@ -26,7 +26,8 @@ def formula(tex: str, display: str = "inline") -> str:
         return f"<code>{html.escape(tex)}</code>"
     # Here ~ is the relation "is distributed as", which needs an operator's space around it.
     return markup.replace("<mi>&#x0007E;</mi>", "<mo>&#x0223C;</mo>").replace(
-        ' xmlns="http://www.w3.org/1998/Math/MathML"', "")
+        ' xmlns="http://www.w3.org/1998/Math/MathML"', ""
+    )
 
 
 class Headings:
@@ -80,8 +81,10 @@ class _Renderer(mistune.HTMLRenderer):
         kind, sign = MARKS.get(text.lstrip()[:1], (None, None))
         if kind is None:
             return super().list_item(text)
-        return (f'<li class="{kind}"><span class="mark" role="img" aria-label="{kind}">{sign}</span>'
-                f"{text.lstrip()[1:].lstrip()}</li>\n")
+        return (
+            f'<li class="{kind}"><span class="mark" role="img" aria-label="{kind}">{sign}</span>'
+            f"{text.lstrip()[1:].lstrip()}</li>\n"
+        )
 
     def table(self, text):
         return scrolling(f"<table>\n{text}</table>")

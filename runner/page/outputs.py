@@ -58,8 +58,10 @@ def playable(output: dict[str, Any]) -> str:
     static = figure(kind, join_lines(data[kind]), metadata).removesuffix(FIGURE_END)
     content = data[PLAY] if isinstance(data[PLAY], dict) else json.loads(join_lines(data[PLAY]))
     script = json.dumps(content).replace("<", "\\u003c")  # no text in it can end the element
-    return (static.replace("<figure>", '<figure class="playable">', 1)
-            + f'<div class="play" hidden></div><script type="application/json">{script}</script>{FIGURE_END}')
+    return (
+        static.replace("<figure>", '<figure class="playable">', 1)
+        + f'<div class="play" hidden></div><script type="application/json">{script}</script>{FIGURE_END}'
+    )
 
 
 def _rich(output):

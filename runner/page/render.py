@@ -36,8 +36,10 @@ def _code(sources):
     text = "\n\n".join(filter(None, sources))
     if not text:
         return ""
-    return (f'<details class="code"><summary>Code</summary><pre tabindex="0"><code>{colour_code(text)}</code></pre>'
-            "</details>\n")
+    return (
+        f'<details class="code"><summary>Code</summary><pre tabindex="0"><code>{colour_code(text)}</code></pre>'
+        "</details>\n"
+    )
 
 
 def _chapter(name, notebook, lifted):
@@ -77,14 +79,22 @@ def _parameter_rows(values):
         if name in values:
             extra = field.json_schema_extra
             groups.setdefault(extra["group"], []).append(
-                {"name": name, "value": format_parameter(values[name]), "unit": extra["unit"], "meaning": field.description})
+                {
+                    "name": name,
+                    "value": format_parameter(values[name]),
+                    "unit": extra["unit"],
+                    "meaning": field.description,
+                }
+            )
     return groups
 
 
 def format_parameter(value: Any) -> str:
     """A parameter's value as a reader writes it."""
     if isinstance(value, list):
-        return ", ".join(f"[{format_parameter(each)}]" if isinstance(each, list) else format_parameter(each) for each in value)
+        return ", ".join(
+            f"[{format_parameter(each)}]" if isinstance(each, list) else format_parameter(each) for each in value
+        )
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -107,6 +117,11 @@ def render(chapters: list[tuple[str, dict]], manifest: dict[str, Any]) -> str:
     bodies = [_chapter(name, notebook, lifted) for name, notebook in chapters]
     scripts = [*([bokeh_script()] if lifted["summary-play"] else []), page_script()]
     return fill(
-        "page.html.j2", scripts, title=manifest["parameters"]["title"], chapters=bodies,
+        "page.html.j2",
+        scripts,
+        title=manifest["parameters"]["title"],
+        chapters=bodies,
         summary={tag.removeprefix("summary-"): Markup(markup) for tag, markup in lifted.items()},
-        parameters=_parameter_rows(manifest["parameters"]), manifest={"trusted": False} | manifest)
+        parameters=_parameter_rows(manifest["parameters"]),
+        manifest={"trusted": False} | manifest,
+    )

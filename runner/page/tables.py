@@ -47,7 +47,9 @@ def clean_table(markup: str) -> str:
 def _rows(markup):
     """The rows of the tables, as pairs of thead, tbody or tfoot and a list of cells."""
     tables = "".join(re.findall(r"<table.*?</table>", markup, re.DOTALL))
-    without_text = re.sub(r"<(style|script)\b.*?</\1>", "", tables, flags=re.DOTALL)  # bleach drops these elements, not their text
+    without_text = re.sub(
+        r"<(style|script)\b.*?</\1>", "", tables, flags=re.DOTALL
+    )  # bleach drops these elements, not their text
     rows = []
     for section, content in re.findall(r"<(thead|tbody|tfoot)>(.*?)</\1>", _cleaner.clean(without_text), re.DOTALL):
         for row in re.findall(r"<tr>(.*?)</tr>", content, re.DOTALL):
@@ -60,7 +62,9 @@ def _join_index_name(rows):
     """pandas gives the index's name a row of its own below the columns' names."""
     if len(rows) > 1 and rows[0][0] == rows[1][0] == "thead":
         names, index = rows[0][1], rows[1][1]
-        if len(names) == len(index) and all(not a["markup"].strip() or not b["markup"].strip() for a, b in zip(names, index)):
+        if len(names) == len(index) and all(
+            not a["markup"].strip() or not b["markup"].strip() for a, b in zip(names, index)
+        ):
             for name, other in zip(names, index):
                 name["markup"] = name["markup"].strip() or other["markup"]
             del rows[1]

@@ -27,9 +27,19 @@ def bokeh_script() -> str:
 def fill(template: str, scripts: list[str], **values: Any) -> str:
     """The template of that name with its style, its scripts and a policy that lets only these run."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined)
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
     digests = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
-    return environment.get_template(template).render(
-        style=Markup(STYLE.read_text(encoding="utf-8")), scripts=[Markup(script) for script in scripts],
-        policy=Markup(" ".join(f"'sha256-{digest}'" for digest in digests)), **values) + "\n"
+    return (
+        environment.get_template(template).render(
+            style=Markup(STYLE.read_text(encoding="utf-8")),
+            scripts=[Markup(script) for script in scripts],
+            policy=Markup(" ".join(f"'sha256-{digest}'" for digest in digests)),
+            **values,
+        )
+        + "\n"
+    )

@@ -48,7 +48,8 @@ def test_the_pin_is_within_the_range(name):
 
 def test_conda_has_the_same_dependencies_and_ranges():
     assert {name: limits for name, limits in conda().items() if name not in CONDA_ONLY} == {
-        name: requirement.specifier for name, requirement in DIRECT.items()}
+        name: requirement.specifier for name, requirement in DIRECT.items()
+    }
     assert CONDA_ONLY <= conda().keys()
 
 
@@ -67,7 +68,8 @@ def test_what_only_tests_need_is_not_in_the_runtime():
 def test_the_locks_agree_where_both_pin():
     runtime, test = map(pins, LOCKS.values())
     assert {name: test[name] for name in runtime.keys() & test.keys()} == {
-        name: runtime[name] for name in runtime.keys() & test.keys()}
+        name: runtime[name] for name in runtime.keys() & test.keys()
+    }
 
 
 def test_the_python_versions_agree():
