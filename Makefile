@@ -4,6 +4,7 @@ SWEEP  ?= sweeps/smoke.yml
 RUN    ?= runs/default
 PYTHON := .venv/bin/python
 READY  := .venv/.ready
+TESTED := .venv/.ready-test
 UV     := $(or $(shell command -v uv),.uv/bin/uv)
 PIN     = $(UV) pip compile --universal --python-version 3.12 --generate-hashes --no-header --no-emit-index-url --quiet
 
@@ -17,7 +18,7 @@ unexport VIRTUAL_ENV
 export PARAMS DATA COLUMN K OUT SWEEP SCHEDULER RUN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report reports sweep reproduce index figures lab notebooks test test-slow test-all lock clean \
+.PHONY: help setup report reports sweep reproduce index figures lab notebooks lint test test-slow test-all lock clean \
         bench studies calibrate coverage
 
 help:
@@ -25,7 +26,7 @@ help:
 	@echo "                             make report DATA=my.csv COLUMN=length K=3"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY)  ## set up the environment in .venv; the others do so by themselves
+setup: $(TESTED)  ## set up the environment in .venv, tests included; the others do so by themselves
 
 report: $(READY)  ## write the report on PARAMS, or on DATA with COLUMN and K
 ifdef DATA
@@ -47,7 +48,7 @@ reproduce: $(READY)  ## run the report in RUN (runs/default) again in a fresh fo
 index: $(READY)  ## write runs/index.html, one page over all runs
 	@$(PYTHON) report.py index
 
-figures: runs/default/manifest.json  ## take the README's pictures of the default report, in Chromium
+figures: runs/default/manifest.json $(TESTED)  ## take the README's pictures of the default report, in Chromium
 	@$(PYTHON) -m runner.page.shots runs/default figures
 
 lab: runs/default/manifest.json  ## open JupyterLab on the notebooks
@@ -68,11 +69,18 @@ notebooks: $(READY)  ## run the notebooks in their place and store their outputs
 	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute 0*.ipynb
 	cd notebooks && $(CLEAN_STORED) 0*.ipynb
 
-test: $(READY)  ## run the tests, the notebooks among them, in about four minutes
+# What has the form of `ruff format`; add a folder once it is formatted.
+FORMATTED = report.py runner tests/conftest.py tests/page tests/runner tests/slow tests/support
+
+lint: $(TESTED)  ## check the code with ruff
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check $(FORMATTED)
+
+test: $(TESTED)  ## run the tests, the notebooks among them, in about four minutes
 	$(PYTHON) -m pytest -n 2 --dist loadfile --durations 12 -m "not slow" tests
 
 # The slow tests alone, and the tests of generated input again with many more cases.
-test-slow: $(READY)
+test-slow: $(TESTED)
 	$(PYTHON) -m pytest -n 2 --dist worksteal $(STOP) --durations 20 -m slow tests
 	$(PYTHON) -m pytest -n 2 --dist load $(STOP) --durations 8 --hypothesis-profile thorough $(shell find tests -name "test_robust*.py")
 
@@ -99,16 +107,21 @@ coverage: $(READY)  ## run the study of the intervals' coverage
 
 lock: | $(UV)  ## pin pyproject.toml's dependencies anew, the benchmarks' own apart
 	$(PIN) --output-file requirements.lock pyproject.toml
+	$(PIN) --output-file requirements-test.lock --constraints requirements.lock --group test
 	$(PIN) --output-file benchmarks/requirements.lock --constraints requirements.lock --group bench
 
 clean:  ## remove the environment and caches; runs/ stays
-	rm -rf .venv .venv-peers .uv *.egg-info .pytest_cache .hypothesis
+	rm -rf .venv .venv-peers .uv *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml .python-version | $(UV)
 	$(UV) venv --quiet --allow-existing .venv
 	$(UV) pip sync --quiet --python $(PYTHON) --require-hashes requirements.lock
 	$(UV) pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TESTED): requirements-test.lock $(READY)
+	$(UV) pip install --quiet --python $(PYTHON) --require-hashes -r requirements.lock -r requirements-test.lock
 	@touch $@
 
 # The samplers that only benchmarks meet live apart: where JAX is installed, matplotlib and SciPy import it.

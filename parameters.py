@@ -15,8 +15,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from mixture.messages import USABLE_RANGE, InputError, format_name, format_value, is_usable_range
 
-
-
 MAX_LINES = 10  # of one refusal
 
 

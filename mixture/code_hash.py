@@ -41,7 +41,7 @@ def imported_modules(code: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name, _ in _imports(code, "")))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _imports(code, package):
     """Pairs of a module and the name imported from it ("" for the module itself)."""
     lines = [line for line in code.splitlines() if not line.startswith(("%", "!"))]
@@ -122,7 +122,7 @@ def _names_in(path, package):
     return _names_of_version(path, package, version) if version else ()
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _names_of_version(path, package, _):
     return imported_names(Path(path).read_text(encoding="utf-8"), package)
 
@@ -154,7 +154,7 @@ def _version(path):
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _hash_of_version(path, _):
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

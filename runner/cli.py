@@ -58,14 +58,23 @@ def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
     run = commands.add_parser("run", help="run the notebooks that need it and write the report")
     run.add_argument("params", nargs="?", metavar="PARAMS.yml", help="a file of `name: value` lines")
-    run.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="overrides",
-                     help="a parameter that wins over the file's; VALUE is YAML")
+    run.add_argument(
+        "-p",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        dest="overrides",
+        help="a parameter that wins over the file's; VALUE is YAML",
+    )
     run.add_argument("--out", metavar="DIR", help="the run folder; default: runs/<name of the params or data file>")
     run.add_argument("--notebooks", metavar="DIR", default=NOTEBOOKS, help="run another chain than notebooks/")
     run.add_argument("--force", action="store_true", help="run every notebook again")
     sweep = commands.add_parser("sweep", help="run many points from one file, and write a table and a report of them")
     sweep.add_argument("sweep", metavar="SWEEP.yml", help="params, fixed, points, grid, replicates, study")
-    sweep.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler's; default: this machine's cores")
+    sweep.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a running Dask scheduler's; default: this machine's cores"
+    )
     sweep.add_argument("--out", metavar="DIR", help="the sweep's folder; default: runs/<name of the sweep file>")
     sweep.add_argument("--notebooks", metavar="DIR", default=NOTEBOOKS, help="run another chain than notebooks/")
     sweep.add_argument("--html", action="store_true", help="write each point's report.html too")
@@ -74,7 +83,9 @@ def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     render.add_argument("run_dir", metavar="RUN_DIR")
     again = commands.add_parser("reproduce", help="run a finished report again in a fresh folder and say what differs")
     again.add_argument("run_dir", metavar="RUN_DIR")
-    again.add_argument("--notebooks", metavar="DIR", default=NOTEBOOKS, help="the chain that wrote it, if not notebooks/")
+    again.add_argument(
+        "--notebooks", metavar="DIR", default=NOTEBOOKS, help="the chain that wrote it, if not notebooks/"
+    )
     index = commands.add_parser("index", help="write index.html over all runs in a folder")
     index.add_argument("folder", nargs="?", metavar="FOLDER", default="runs", help="default: runs")
     return parser.parse_args(argv)
@@ -121,12 +132,17 @@ def verdict_lines(verdict: dict[str, Any]) -> list[str]:
         first = f"trusted: all {len(verdict['checks'])} checks passed"
     else:
         first = f"NOT to be trusted: {len(failed)} of {len(verdict['checks'])} checks failed"
-    return [first, *(f"  {_check_line(check)}" for check in failed),
-            *(f"  caution: {_check_line(check)}" for check in cautions)]
+    return [
+        first,
+        *(f"  {_check_line(check)}" for check in failed),
+        *(f"  caution: {_check_line(check)}" for check in cautions),
+    ]
 
 
 def _check_line(check):
-    return f"{check['name']} {_format_number(check['value'])} (limit {_format_number(check['limit'])}): {check['advice']}"
+    return (
+        f"{check['name']} {_format_number(check['value'])} (limit {_format_number(check['limit'])}): {check['advice']}"
+    )
 
 
 def _format_number(text):
@@ -144,9 +160,16 @@ def headline_lines(comparison: str | os.PathLike) -> list[str]:
     lines = [["", *(["truth"] if "truth" in rows[0] else []), "posterior mean", "interval", "EM", "apart, in sds"]]
     for row in rows:
         interval = f"{_format_number(row['interval_low'])} to {_format_number(row['interval_high'])}"
-        lines.append([f"{row['parameter']}[{row['component']}]",
-                      *([_format_number(row["truth"])] if "truth" in row else []),
-                      _format_number(row["posterior_mean"]), interval, _format_number(row["em"]), _format_number(row["difference_in_sds"])])
+        lines.append(
+            [
+                f"{row['parameter']}[{row['component']}]",
+                *([_format_number(row["truth"])] if "truth" in row else []),
+                _format_number(row["posterior_mean"]),
+                interval,
+                _format_number(row["em"]),
+                _format_number(row["difference_in_sds"]),
+            ]
+        )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
 
@@ -188,8 +211,12 @@ class SweepProgress:
 
     def point(self, counts: Counter, left: int, seconds: float) -> None:
         over, end = ("\r\033[K", "" if left else "\n") if sys.stderr.isatty() else ("", "\n")
-        print(f"{over}{_format_counts(counts)}; {left} left" + (f", about {_format_duration(seconds)}" if left else ""),
-              end=end, file=sys.stderr, flush=True)
+        print(
+            f"{over}{_format_counts(counts)}; {left} left" + (f", about {_format_duration(seconds)}" if left else ""),
+            end=end,
+            file=sys.stderr,
+            flush=True,
+        )
 
     def _print(self, line):
         print(line, file=sys.stderr, flush=True)
@@ -210,8 +237,9 @@ def sweep(arguments: argparse.Namespace) -> int:
 
     wanted = read_sweep(arguments.sweep)
     folder = Path(arguments.out or default_folder(arguments.sweep, None))
-    rows = sweeps.run_sweep(wanted, folder, arguments.notebooks, arguments.scheduler, arguments.html, arguments.force,
-                      SweepProgress())
+    rows = sweeps.run_sweep(
+        wanted, folder, arguments.notebooks, arguments.scheduler, arguments.html, arguments.force, SweepProgress()
+    )
     points = {row["point"]: row for row in rows}
     counts = Counter(sweeps.point_outcome(row) for row in points.values())
     print(f"{len(points)} points: {_format_counts(counts)}")

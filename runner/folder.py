@@ -25,12 +25,29 @@ from runner.stages import Stage
 try:
     import fcntl
 except ImportError:
-    raise SystemExit("this runs on Linux and macOS, and on Windows in WSL: the system has no fcntl to lock a folder") from None
+    raise SystemExit(
+        "this runs on Linux and macOS, and on Windows in WSL: the system has no fcntl to lock a folder"
+    ) from None
 
 MANIFEST, REPORT, VERDICT = "manifest.json", "report.html", "verdict.json"
 
-__all__ = ["MANIFEST", "REPORT", "VERDICT", "clear_parts", "is_current", "is_manifest", "locked", "make_folder", "read_json",
-           "read_record", "refuse_unusable", "refuse_unwritable", "write_atomically", "write_json", "write_text"]
+__all__ = [
+    "MANIFEST",
+    "REPORT",
+    "VERDICT",
+    "clear_parts",
+    "is_current",
+    "is_manifest",
+    "locked",
+    "make_folder",
+    "read_json",
+    "read_record",
+    "refuse_unusable",
+    "refuse_unwritable",
+    "write_atomically",
+    "write_json",
+    "write_text",
+]
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -63,8 +80,10 @@ def refuse_unusable(folder: Path, stages: Iterable[Stage]) -> None:
     """Raise `InputError` if `folder` is no place for a run; touch nothing."""
     refuse_unwritable(folder, "a run folder")
     if os.path.isdir(folder) and not _is_run_folder(folder, stages):
-        raise InputError(f"out: given {_format_folder(folder)}, which holds other files; "
-                         "allowed: a run folder, an empty one or a new one")
+        raise InputError(
+            f"out: given {_format_folder(folder)}, which holds other files; "
+            "allowed: a run folder, an empty one or a new one"
+        )
 
 
 def refuse_unwritable(folder: Path, kind: str) -> None:

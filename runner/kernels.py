@@ -104,15 +104,25 @@ class WarmKernel:
         roomy = len(tempfile.gettempdir()) < 60
         self.folder = Path(tempfile.mkdtemp(prefix="chain-", dir=None if roomy else "/tmp"))
         self.manager = AsyncKernelManager(
-            transport="ipc", ip=str(self.folder / "k"), connection_file=str(self.folder / "k.json"),
-            kernel_spec_manager=_ThisPython())
+            transport="ipc",
+            ip=str(self.folder / "k"),
+            connection_file=str(self.folder / "k.json"),
+            kernel_spec_manager=_ThisPython(),
+        )
         self.client, self._is_ready = None, False
-        self.guard = subprocess.Popen(["/bin/sh", "-c", GUARD, str(self.folder)], stdin=subprocess.PIPE, cwd="/",
-                                      stderr=subprocess.DEVNULL, start_new_session=True)
+        self.guard = subprocess.Popen(
+            ["/bin/sh", "-c", GUARD, str(self.folder)],
+            stdin=subprocess.PIPE,
+            cwd="/",
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         try:
             run_sync(self.manager.start_kernel)(
-                cwd=str(self.folder), env=kernel_environment(self.folder) | self.environment,
-                extra_arguments=["--HistoryManager.enabled=False"])
+                cwd=str(self.folder),
+                env=kernel_environment(self.folder) | self.environment,
+                extra_arguments=["--HistoryManager.enabled=False"],
+            )
             self.guard.stdin.write(b"%d\n" % self.manager.provisioner.pid)
             self.guard.stdin.flush()
             self.client = self.manager.client()
@@ -171,8 +181,14 @@ class WarmKernel:
         """Send code that leaves no names behind; the message's id."""
         return self.client.execute(f"get_ipython().reset(new_session=True); exec({code!r}, {{}})", silent=True)
 
-    def run(self, notebook: str | os.PathLike, output: str | os.PathLike, parameters: dict[str, Any],
-            folder: str | os.PathLike, bar=None) -> None:
+    def run(
+        self,
+        notebook: str | os.PathLike,
+        output: str | os.PathLike,
+        parameters: dict[str, Any],
+        folder: str | os.PathLike,
+        bar=None,
+    ) -> None:
         """Execute one notebook with `folder` as the kernel's working directory.
 
         Parameters

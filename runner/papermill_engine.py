@@ -23,9 +23,12 @@ class WarmEngine(Engine):
     def execute_managed_notebook(cls, nb_man, kernel_name, kernel=None, output=None, bar=None, **_):
         nb_man.pbar = bar
         client = PapermillNotebookClient(
-            nb_man, km=kernel.manager, kernel_name=kernel_name,
+            nb_man,
+            km=kernel.manager,
+            kernel_name=kernel_name,
             iopub_timeout=60,  # on a busy machine the end of a cell's output can lag behind its reply
-            record_timing=False)
+            record_timing=False,
+        )
         client.kc = kernel.client
         try:
             client.execute()
@@ -42,18 +45,34 @@ def execute(kernel, notebook, output, parameters, bar):
     """`WarmKernel.run` without the cleaning; see there."""
     try:
         papermill.execute_notebook(
-            notebook, output, parameters=parameters, engine_name="warm", kernel_name="python3",
-            language="python", progress_bar=False, kernel=kernel, output=output, bar=bar,
+            notebook,
+            output,
+            parameters=parameters,
+            engine_name="warm",
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            kernel=kernel,
+            output=output,
+            bar=bar,
             # To write the whole notebook before and after each cell takes more than a second of a report.
-            request_save_on_cell_execute=False)
+            request_save_on_cell_execute=False,
+        )
     except PapermillExecutionError as error:
         raise NotebookError(error.ename, error.evalue) from None
 
 
 def _mark_death(notebook):
     """Put the death into the cell that was running, which papermill calls completed; return its number."""
-    started = [i for i, cell in enumerate(notebook.cells)
-               if cell.cell_type == "code" and cell.metadata.papermill["start_time"]]
-    notebook.cells[started[-1]].outputs.append(nbformat.v4.new_output(
-        "error", ename="DeadKernelError", evalue="the kernel died here", traceback=["DeadKernelError: the kernel died here"]))
+    started = [
+        i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.metadata.papermill["start_time"]
+    ]
+    notebook.cells[started[-1]].outputs.append(
+        nbformat.v4.new_output(
+            "error",
+            ename="DeadKernelError",
+            evalue="the kernel died here",
+            traceback=["DeadKernelError: the kernel died here"],
+        )
+    )
     return started[-1] + 1

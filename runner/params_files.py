@@ -18,7 +18,9 @@ class _PlainLoader(yaml.SafeLoader):
         node = super().compose_mapping_node(anchor)
         names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
         if twice := [name for name, count in names.items() if count > 1]:
-            raise yaml.constructor.ConstructorError(None, None, f"{format_name(twice[0])} is given twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{format_name(twice[0])} is given twice", node.start_mark
+            )
         return node
 
 

@@ -19,8 +19,19 @@ PROJECT = "gaussian-mixtures-two-ways"
 LOCK = "requirements.lock"
 TEXTS = "mixture/show/text/"  # sentences and tables, which can be written anew without a kernel
 
-__all__ = ["code_hash", "data_files", "file_hash", "folder_parameters", "git_state", "machine", "project_code", "stage_hash",
-           "texts_hash", "value_hash", "versions"]
+__all__ = [
+    "code_hash",
+    "data_files",
+    "file_hash",
+    "folder_parameters",
+    "git_state",
+    "machine",
+    "project_code",
+    "stage_hash",
+    "texts_hash",
+    "value_hash",
+    "versions",
+]
 
 
 # -- code -------------------------------------------------------------------------------------
@@ -41,8 +52,12 @@ def project_code(stage: Stage) -> list[Path]:
 
 def code_hash(stages: Iterable[Stage]) -> str:
     """The hash of the project's own code that the stages rest on, schema included: a kernel that imported other is stale."""
-    return value_hash(sorted((str(path), file_hash(path)) for path in {
-        path for stage in stages for path in project_files(stage.root, _names(stage), left_out=())}))
+    return value_hash(
+        sorted(
+            (str(path), file_hash(path))
+            for path in {path for stage in stages for path in project_files(stage.root, _names(stage), left_out=())}
+        )
+    )
 
 
 # -- data and parameters ----------------------------------------------------------------------
@@ -84,21 +99,27 @@ def stage_hash(stage: Stage, values: dict[str, Any], folder: Path, data: Iterabl
     data : iterable of Path
         The user's files; they count where the stage takes the parameter `data`.
     """
-    return value_hash({
-        "parameters": {name: values[name] for name in stage.parameters},
-        "cells": [(join_lines(cell["source"]), sorted(tags(cell))) for cell in code_cells(stage.cells)],
-        "writes": stage.writes,
-        "code": {path: content for path, content in code_hashes(stage.root, _names(stage), LOCK).items()
-                 if not path.startswith(TEXTS)},
-        "reads": {name: file_hash(folder / name) for name in stage.reads},
-        "data": [(path.name, file_hash(path)) for path in data] if "data" in stage.parameters else [],
-    })
+    return value_hash(
+        {
+            "parameters": {name: values[name] for name in stage.parameters},
+            "cells": [(join_lines(cell["source"]), sorted(tags(cell))) for cell in code_cells(stage.cells)],
+            "writes": stage.writes,
+            "code": {
+                path: content
+                for path, content in code_hashes(stage.root, _names(stage), LOCK).items()
+                if not path.startswith(TEXTS)
+            },
+            "reads": {name: file_hash(folder / name) for name in stage.reads},
+            "data": [(path.name, file_hash(path)) for path in data] if "data" in stage.parameters else [],
+        }
+    )
 
 
 def texts_hash(stage: Stage) -> str:
     """The hash of the sentences and tables that a stage's outputs are written by."""
-    return value_hash({path: content for path, content in code_hashes(stage.root, _names(stage)).items()
-                       if path.startswith(TEXTS)})
+    return value_hash(
+        {path: content for path, content in code_hashes(stage.root, _names(stage)).items() if path.startswith(TEXTS)}
+    )
 
 
 # -- where it ran -----------------------------------------------------------------------------
@@ -116,8 +137,11 @@ def machine() -> dict[str, str]:
     cpuinfo = Path("/proc/cpuinfo")
     text = cpuinfo.read_text(encoding="utf-8", errors="replace") if cpuinfo.exists() else ""
     model = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
-    return {"system": platform.system(), "architecture": platform.machine(),
-            "processor": model.group(1).strip() if model else platform.processor()}
+    return {
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "processor": model.group(1).strip() if model else platform.processor(),
+    }
 
 
 def git_state(root: Path) -> tuple[str | None, bool | None]:
@@ -128,7 +152,8 @@ def git_state(root: Path) -> tuple[str | None, bool | None]:
     try:
         commit, changes = (
             subprocess.run(["git", "-C", str(root), *command], capture_output=True, text=True, check=True).stdout
-            for command in commands)
+            for command in commands
+        )
     except (OSError, subprocess.CalledProcessError):
         return None, None
     return commit.strip(), bool(changes.strip())

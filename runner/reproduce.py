@@ -56,12 +56,16 @@ class Comparison:
 
     def lines(self) -> list[str]:
         """The comparison in words."""
-        found = [f"the stored {name} is not as its manifest says: it was changed after the run" for name in self.changed]
+        found = [
+            f"the stored {name} is not as its manifest says: it was changed after the run" for name in self.changed
+        ]
         found += [f"not as then: {what}" for what in self.elsewhere]
         found += [f"differs: {what}" for what in self.differing]
         if self.distance is not None:
-            found.append(f"the posteriors' means are at most {self.distance:.2f} Monte Carlo standard errors apart "
-                         f"(limit {MAX_DISTANCE:g})")
+            found.append(
+                f"the posteriors' means are at most {self.distance:.2f} Monte Carlo standard errors apart "
+                f"(limit {MAX_DISTANCE:g})"
+            )
         if not self.reproduced:
             return ["NOT reproduced", *(f"  {line}" for line in found)]
         how = "within Monte Carlo error" if self.differing else "the same, bit by bit"
@@ -76,8 +80,9 @@ def stored_parameters(folder: Path, manifest: dict[str, Any]) -> Parameters:
     return check(values)
 
 
-def reproduce(folder: str | os.PathLike, notebooks: str | os.PathLike = NOTEBOOKS,
-              listener: ProgressListener | None = None) -> tuple[Comparison, Path | None]:
+def reproduce(
+    folder: str | os.PathLike, notebooks: str | os.PathLike = NOTEBOOKS, listener: ProgressListener | None = None
+) -> tuple[Comparison, Path | None]:
     """Run a finished report again beside its folder and compare; the fresh folder stays only where they differ.
 
     Returns
@@ -119,8 +124,10 @@ def compare(folder: Path, manifest: dict[str, Any], fresh: Path, again: dict[str
     for name in again["hashes"]["stages"]:
         differing += _differing_outputs(folder, fresh, f"{name}.ipynb")
     both = all((each / POSTERIOR).exists() for each in (folder, fresh))
-    reads = {name: (read_json(fresh / f"{name}.ipynb") or {})["metadata"]["chain"]["reads"]
-             for name in again["hashes"]["stages"]}
+    reads = {
+        name: (read_json(fresh / f"{name}.ipynb") or {})["metadata"]["chain"]["reads"]
+        for name in again["hashes"]["stages"]
+    }
     return Comparison(
         _elsewhere(manifest, again, reads), changed, differing, _distance(folder, fresh) if differing and both else None
     )
@@ -135,8 +142,11 @@ def _elsewhere(manifest, again, reads):
     if manifest.get("machine") != again["machine"]:
         changed.append(f"the machine ({_machine(manifest.get('machine'))}; here {_machine(again['machine'])})")
     then, now = manifest["versions"], again["versions"]
-    changed += [f"{name} {then.get(name, 'none')}, here {now.get(name, 'none')}"
-             for name in sorted(then.keys() | now.keys()) if then.get(name) != now.get(name)]
+    changed += [
+        f"{name} {then.get(name, 'none')}, here {now.get(name, 'none')}"
+        for name in sorted(then.keys() | now.keys())
+        if then.get(name) != now.get(name)
+    ]
     before, after = manifest["hashes"], again["hashes"]
     for name, content in after["stages"].items():
         same_input = all(before["outputs"].get(file) == after["outputs"].get(file) for file in reads.get(name, ()))
@@ -163,8 +173,10 @@ def _figures_and_tables(notebook):
     """Figures and tables by the number of their cell; other text may hold times."""
     found = {}
     for number, cell in enumerate(notebook["cells"]):
-        held = [{kind: content for kind, content in output.get("data", {}).items() if kind.startswith(FIGURES_AND_TABLES)}
-                for output in cell.get("outputs", [])]
+        held = [
+            {kind: content for kind, content in output.get("data", {}).items() if kind.startswith(FIGURES_AND_TABLES)}
+            for output in cell.get("outputs", [])
+        ]
         if "progress" not in tags(cell) and any(held):
             found[number] = held
     return found

@@ -19,12 +19,32 @@ from mixture.code_hash import file_hash
 from parameters import NAMES, Parameters
 from runner.errors import ChainError, KernelDied, NotebookError, StageInputError
 from runner.folder import (
-    MANIFEST, REPORT, VERDICT, clear_parts, is_current, is_manifest, locked, make_folder, read_json, read_record,
-    refuse_unusable, write_json,
+    MANIFEST,
+    REPORT,
+    VERDICT,
+    clear_parts,
+    is_current,
+    is_manifest,
+    locked,
+    make_folder,
+    read_json,
+    read_record,
+    refuse_unusable,
+    write_json,
 )
 from runner.page.report import page_hash, write_report
 from runner.provenance import data_files, folder_parameters, git_state, machine, stage_hash, texts_hash, versions
-from runner.stages import NOTEBOOKS, ROOT, Stage, code_cells, markdown_matches, merge_markdown, read_chain, stage_modules, tags
+from runner.stages import (
+    NOTEBOOKS,
+    ROOT,
+    Stage,
+    code_cells,
+    markdown_matches,
+    merge_markdown,
+    read_chain,
+    stage_modules,
+    tags,
+)
 
 
 class ProgressListener:
@@ -45,8 +65,15 @@ class Outcome:
     up_to_date: bool
 
 
-def run_chain(parameters: Parameters, folder: str | os.PathLike, notebooks: str | os.PathLike = NOTEBOOKS, force: bool = False,
-              kernel=None, listener: ProgressListener | None = None, page: bool = True) -> Outcome:
+def run_chain(
+    parameters: Parameters,
+    folder: str | os.PathLike,
+    notebooks: str | os.PathLike = NOTEBOOKS,
+    force: bool = False,
+    kernel=None,
+    listener: ProgressListener | None = None,
+    page: bool = True,
+) -> Outcome:
     """Bring a run folder up to date with its parameters.
 
     Parameters
@@ -87,8 +114,14 @@ def run_chain(parameters: Parameters, folder: str | os.PathLike, notebooks: str 
 class Run:
     """One run of a chain, in a folder that is locked; parameters as in `run_chain`, stages as from `read_chain`."""
 
-    def __init__(self, parameters: Parameters, folder: Path, stages: list[Stage], listener: ProgressListener | None = None,
-                 page: bool = True):
+    def __init__(
+        self,
+        parameters: Parameters,
+        folder: Path,
+        stages: list[Stage],
+        listener: ProgressListener | None = None,
+        page: bool = True,
+    ):
         self.folder, self.stages, self.listener, self.page = folder, stages, listener or ProgressListener(), page
         self.values = folder_parameters(parameters, folder)
         self.data = [] if parameters.data is None else data_files(parameters.data)
@@ -112,15 +145,23 @@ class Run:
         return Outcome(manifest, up_to_date=False)
 
     def _is_finished(self, manifest):
-        return (is_manifest(manifest) and manifest["status"] == "finished"
-                and all(is_current(stage, self._hash(stage), self.folder) and self._markdown_matches(stage)
-                        and self._texts_match(stage) for stage in self.stages)
-                and manifest["parameters"] == self._schema_values()
-                and (not self.page or self._has_page(manifest)))
+        return (
+            is_manifest(manifest)
+            and manifest["status"] == "finished"
+            and all(
+                is_current(stage, self._hash(stage), self.folder)
+                and self._markdown_matches(stage)
+                and self._texts_match(stage)
+                for stage in self.stages
+            )
+            and manifest["parameters"] == self._schema_values()
+            and (not self.page or self._has_page(manifest))
+        )
 
     def _has_page(self, manifest):
-        return (manifest["hashes"].get("page") == page_hash(self.folder, self._names(), manifest["parameters"])
-                and manifest["hashes"][REPORT] == file_hash(self.folder / REPORT))
+        return manifest["hashes"].get("page") == page_hash(
+            self.folder, self._names(), manifest["parameters"]
+        ) and manifest["hashes"][REPORT] == file_hash(self.folder / REPORT)
 
     def _hash(self, stage):
         return stage_hash(stage, self.values, self.folder, self.data)
@@ -199,7 +240,9 @@ class Run:
                 raise ChainError(f"it did not write {', '.join(missing)}")
         except (NotebookError, KernelDied, ChainError, OSError) as error:  # OSError: the disk is full
             self._keep_failure(stage, part, kernel, error)
-        self._keep_notebook(stage, part, kernel, {"hash": expected, "texts": texts_hash(stage), "outputs": outputs, "seconds": seconds})
+        self._keep_notebook(
+            stage, part, kernel, {"hash": expected, "texts": texts_hash(stage), "outputs": outputs, "seconds": seconds}
+        )
         return seconds
 
     def _keep_notebook(self, stage, part, kernel, record):
@@ -215,8 +258,9 @@ class Run:
         if read_json(part):
             self._keep_notebook(stage, part, kernel, {})
         line = str(error).strip().splitlines()[-1]
-        write_json(self.folder / MANIFEST, {
-            **self._manifest("failed"), "trusted": False, "stage": stage.name, "error": line})
+        write_json(
+            self.folder / MANIFEST, {**self._manifest("failed"), "trusted": False, "stage": stage.name, "error": line}
+        )
         if getattr(error, "ename", None) == "InputError":
             raise StageInputError(" ".join(error.evalue.split())) from None
         raise ChainError(f"{stage.name} failed: {line} (see {os.path.relpath(self.folder / stage.notebook)})") from None
@@ -227,12 +271,19 @@ class Run:
         seconds = {name: record["seconds"] for name, record in done.items()}
         commit, dirty = git_state(self.stages[0].root)
         return {
-            "status": status, "parameters": self._schema_values(), "seed": self.values["seed"],
-            "versions": versions(), "machine": machine(), "commit": commit, "dirty": dirty,
+            "status": status,
+            "parameters": self._schema_values(),
+            "seed": self.values["seed"],
+            "versions": versions(),
+            "machine": machine(),
+            "commit": commit,
+            "dirty": dirty,
             "hashes": {
                 "stages": {name: record["hash"] for name, record in done.items()},
-                "outputs": {name: content for record in done.values() for name, content in record["outputs"].items()}},
-            "seconds": {**seconds, "total": round(sum(seconds.values()), 3)}}
+                "outputs": {name: content for record in done.values() for name, content in record["outputs"].items()},
+            },
+            "seconds": {**seconds, "total": round(sum(seconds.values()), 3)},
+        }
 
     def _write_report(self):
         verdict = read_json(self.folder / VERDICT) or {}

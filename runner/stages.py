@@ -89,8 +89,14 @@ def read_stages(paths: Iterable[Path], given: Collection[str] = ()) -> list[Stag
         if "chain" not in notebook["metadata"]:
             continue
         declared = notebook["metadata"]["chain"]
-        stage = Stage(path.stem, path, notebook["cells"], tuple(declared.get("reads", ())),
-                      tuple(declared.get("writes", ())), _parameter_names(path.name, notebook["cells"]))
+        stage = Stage(
+            path.stem,
+            path,
+            notebook["cells"],
+            tuple(declared.get("reads", ())),
+            tuple(declared.get("writes", ())),
+            _parameter_names(path.name, notebook["cells"]),
+        )
         if unknown := set(stage.parameters) - {*NAMES, "run_dir"}:
             raise ChainError(f"{path.name}: sets {', '.join(sorted(unknown))}, which the schema does not have")
         if missing := set(stage.reads) - written:

@@ -93,12 +93,17 @@ def tracked():
 def real_run(tmp_path_factory):
     """A run folder of the whole chain: few draws, and names in the input that try to be markup."""
     folder = tmp_path_factory.mktemp("real")
-    data = folder / "a<b>&\"ü.csv"
+    data = folder / 'a<b>&"ü.csv'
     pd.DataFrame({COLUMN: simulated(150).value}).to_csv(data, index=False)
     few = {"draws": 100, "tune": 100, "chains": 2, "em_starts": 3, "n_components": 2}
     values = {"data": str(data), "column": COLUMN, "title": TITLE, **few}
     overrides = [part for name, value in values.items() for part in ("-p", name, json.dumps(value))]
-    done = subprocess.run([sys.executable, ROOT / "report.py", "run", *overrides, "--out", folder / "runs" / "few"],
-                          capture_output=True, text=True, cwd=folder, timeout=600)
+    done = subprocess.run(
+        [sys.executable, ROOT / "report.py", "run", *overrides, "--out", folder / "runs" / "few"],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=600,
+    )
     assert done.returncode in (0, 3), done.stderr
     return folder / "runs" / "few"

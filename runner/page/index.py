@@ -15,11 +15,11 @@ from markupsafe import Markup
 
 from parameters import Parameters
 from runner.folder import MANIFEST, REPORT, VERDICT, is_manifest, read_json, write_text
-from runner.page import render
+from runner.page.render import format_parameter
+from runner.page.template import fill, page_script
 from runner.stages import join_lines, tags
 
 INDEX = "index.html"
-TEMPLATE = render.HERE / "index.html.j2"
 NOT_LISTED = {"title"}  # stands elsewhere on the card
 
 
@@ -38,8 +38,11 @@ def _thumbnail(folder, names):
 def _difference(values):
     """Name and value of each parameter that is not at its default."""
     default = Parameters().model_dump()
-    return {name: render.format_parameter(value) for name, value in values.items()
-            if name in default and name not in NOT_LISTED and value != default[name]}
+    return {
+        name: format_parameter(value)
+        for name, value in values.items()
+        if name in default and name not in NOT_LISTED and value != default[name]
+    }
 
 
 def describe_run(folder: Path, top: Path) -> dict[str, Any] | None:
@@ -64,13 +67,19 @@ def describe_run(folder: Path, top: Path) -> dict[str, Any] | None:
     place = folder.relative_to(top).as_posix()
     thumbnail, alt = _thumbnail(folder, sorted(manifest["hashes"].get("stages", {})))
     return {
-        "title": manifest["parameters"].get("title") or place, "place": place,
+        "title": manifest["parameters"].get("title") or place,
+        "place": place,
         "link": quote(f"{place}/{REPORT}") if (folder / REPORT).exists() else None,
         "date": time.strftime("%Y-%m-%d %H:%M", time.localtime((folder / MANIFEST).stat().st_mtime)),
-        "finished": finished, "trusted": finished and manifest.get("trusted") is True, "error": manifest.get("error", ""),
+        "finished": finished,
+        "trusted": finished and manifest.get("trusted") is True,
+        "error": manifest.get("error", ""),
         "failed": [check["name"] for check in verdict.get("checks", []) if not check["passed"]],
         "cautions": [check["name"] for check in verdict.get("cautions", []) if not check["passed"]],
-        "parameters": _difference(manifest["parameters"]), "thumbnail": thumbnail, "alt": alt}
+        "parameters": _difference(manifest["parameters"]),
+        "thumbnail": thumbnail,
+        "alt": alt,
+    }
 
 
 def collect(top: str | os.PathLike) -> tuple[list[dict], dict[str, list[dict]]]:
@@ -91,10 +100,19 @@ def collect(top: str | os.PathLike) -> tuple[list[dict], dict[str, list[dict]]]:
 def write_index(top: str | os.PathLike) -> Path:
     """Write `index.html` over all runs in a folder; its path."""
     runs, sweeps = collect(top)
-    script = render.SCRIPT.read_text(encoding="utf-8")
     path = Path(top) / INDEX
     os.makedirs(top, exist_ok=True)
-    write_text(path, render.fill(TEMPLATE, [script], runs=runs, sweeps={
-        name: {"runs": some, "columns": sorted({key for run in some for key in run["parameters"]})}
-        for name, some in sweeps.items()}, image=lambda data: Markup(f"data:image/png;base64,{data}")))
+    write_text(
+        path,
+        fill(
+            "index.html.j2",
+            [page_script()],
+            runs=runs,
+            sweeps={
+                name: {"runs": some, "columns": sorted({key for run in some for key in run["parameters"]})}
+                for name, some in sweeps.items()
+            },
+            image=lambda data: Markup(f"data:image/png;base64,{data}"),
+        ),
+    )
     return path

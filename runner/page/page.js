@@ -46,27 +46,27 @@
     return element;
   };
   const slider = (name, most, start) => {
-    const label = make("label"), input = make("input", "", { type: "range", min: 0, max: most }), shown = make("output");
+    const label = make("label"), input = make("input", "", { type: "range", min: 0, max: most }), output = make("output");
     input.value = start;
-    label.append(make("span", name, { className: "name" }), input, shown);
-    return { label, input, shown };
+    label.append(make("span", name, { className: "name" }), input, output);
+    return { label, input, output };
   };
 
   const play = async figure => {
-    const place = figure.querySelector(".play"), told = JSON.parse(figure.querySelector("script").textContent);
+    const place = figure.querySelector(".play"), data = JSON.parse(figure.querySelector("script").textContent);
     const drawing = make("div", "", { className: "drawing" }), hands = make("div", "", { className: "hands" });
     drawing.setAttribute("role", "img");
     drawing.setAttribute("aria-label", figure.querySelector("img").alt);
     place.append(drawing, hands);
     place.hidden = false;
     figure.classList.add("playing");
-    const views = await Bokeh.embed.embed_item(told.figure, drawing);
-    const models = [...views.roots][0].model.references(), x = numbers(told.x);
+    const views = await Bokeh.embed.embed_item(data.figure, drawing);
+    const models = [...views.roots][0].model.references(), x = numbers(data.x);
     const named = name => [...models].filter(model => model.name === name);
 
     const set = make("fieldset"), boxes = {};
     set.append(make("legend", "Show"));
-    for (const { label, name, on, colour, dash } of told.switches) {
+    for (const { label, name, on, colour, dash } of data.switches) {
       const words = make("label"), box = make("input", "", { type: "checkbox", checked: on });
       box.onchange = () => named(name).forEach(model => { model.visible = box.checked; });
       words.append(box, swatch(colour, dash), label);
@@ -74,12 +74,12 @@
       boxes[name] = box;
     }
 
-    const { columns, count } = told.stepper, step = slider(told.stepper.label, count - 1, 0), [source] = named(told.stepper.source);
+    const { columns, count } = data.stepper, step = slider(data.stepper.label, count - 1, 0), [source] = named(data.stepper.source);
     const frames = Object.fromEntries(Object.entries(columns).map(([name, text]) => [name, numbers(text)]));
     const go = () => {
       const from = +step.input.value * x.length;
       source.data = { x, ...Object.fromEntries(Object.entries(frames).map(([name, all]) => [name, all.subarray(from, from + x.length)])) };
-      step.shown.textContent = `${+step.input.value + 1} of ${count}`;
+      step.output.textContent = `${+step.input.value + 1} of ${count}`;
     };
     go();
     step.input.oninput = () => {
@@ -87,7 +87,7 @@
       go();
     };
 
-    const { components, interval, start } = told.reader, read = slider("value x", x.length - 1, start);
+    const { components, interval, start } = data.reader, read = slider("value x", x.length - 1, start);
     const known = components.map(({ label, colour, ...ends }) =>
       ({ label, colour, ...Object.fromEntries(Object.entries(ends).map(([end, text]) => [end, numbers(text)])) }));
     const reading = make("p", "", { className: "reading" }), percent = p => `${(100 * p).toFixed(p > 0.001 && p < 0.0995 || p > 0.9005 && p < 0.999 ? 1 : 0)}%`;
@@ -96,7 +96,7 @@
     const look = () => {
       const i = +read.input.value, at = x[i].toFixed(digits);
       spans.forEach(span => { span.location = x[i]; });
-      read.shown.textContent = at;
+      read.output.textContent = at;
       read.input.setAttribute("aria-valuetext", at);
       reading.replaceChildren(make("span", `A value of ${at} belongs to`), ...known.map(({ label, colour, mean, low, high }) => {
         const words = make("span");

@@ -10,9 +10,18 @@ from typing import Any
 from runner.errors import ChainError
 from runner.folder import REPORT
 
-FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         "--force-prefers-reduced-motion")
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--force-prefers-reduced-motion",
+)
 
 
 def open_browser(**capabilities: Any):
@@ -38,11 +47,14 @@ def take_shots(run_dir: str | os.PathLike, folder: str | os.PathLike) -> list[Pa
     try:
         browser.get((Path(run_dir).resolve() / REPORT).as_uri())
         top = {"x": 0, "y": 0, "width": 1200, "height": 1150, "scale": 1}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                                {"width": 1200, "height": 1150, "deviceScaleFactor": 1, "mobile": False})
+        browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": 1200, "height": 1150, "deviceScaleFactor": 1, "mobile": False},
+        )
         place = browser.execute_script(
             "const box = document.querySelector('#summary figure img').getBoundingClientRect();"
-            "return {x: box.x - 8, y: box.y + scrollY - 8, width: box.width + 16, height: box.height + 16, scale: 2}")
+            "return {x: box.x - 8, y: box.y + scrollY - 8, width: box.width + 16, height: box.height + 16, scale: 2}"
+        )
         paths = []
         for name, clip in (("default.png", place), ("report.png", top)):
             shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True})

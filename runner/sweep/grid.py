@@ -100,8 +100,11 @@ def read_sweep(path: str | os.PathLike) -> Sweep:
     combinations = [dict(zip(file.grid, values)) for values in itertools.product(*file.grid.values())]
     check_source = functools.cache(_check_source)  # once for the many points that read the same
     checked = [_check_point(given, point | values, check_source) for point in file.points for values in combinations]
-    points = (Point(each.model_copy(update={"seed": seed}), number)
-              for each in checked for number, seed in enumerate(_seeds(each.seed, file.replicates)))
+    points = (
+        Point(each.model_copy(update={"seed": seed}), number)
+        for each in checked
+        for number, seed in enumerate(_seeds(each.seed, file.replicates))
+    )
     unique = {point.name: point for point in points}
     swept = dict.fromkeys([*(name for point in file.points for name in point), *file.grid])
     return Sweep(file, tuple(swept), tuple(unique.values()))

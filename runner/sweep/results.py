@@ -67,12 +67,18 @@ def point_rows(point: Point, folder: Path, error: str = "") -> list[dict[str, An
         verdict say of it: `mu_truth`, `mu_posterior_mean`, `mu_rhat` and so on.
     """
     manifest = read_json(folder / MANIFEST)
-    row = {"point": point.name, "replicate": point.replicate, **point.parameters.model_dump(exclude={"title"}),
-           **point_status(manifest, error)}
+    row = {
+        "point": point.name,
+        "replicate": point.replicate,
+        **point.parameters.model_dump(exclude={"title"}),
+        **point_status(manifest, error),
+    }
     if row["status"] != FINISHED:
         return [row | {"component": None, "stage": (manifest or {}).get("stage")}]
     verdict, cost, em = (read_json(folder / name) or {} for name in (VERDICT, "cost.json", "em.json"))
-    row |= {f"seconds_{name}": seconds for name, seconds in manifest["seconds"].items()} | _verdict_columns(verdict) | cost
+    row |= (
+        {f"seconds_{name}": seconds for name, seconds in manifest["seconds"].items()} | _verdict_columns(verdict) | cost
+    )
     row |= {f"em_{name}": value for name, value in em.items() if isinstance(value, (int, float))}
     components = _by_component([*read_table(folder / "comparison.csv"), *verdict.get("parameters", [])])
     return [row | {"component": number} | values for number, values in components] or [row | {"component": None}]
@@ -92,8 +98,12 @@ def _verdict_columns(verdict):
     """The checks and cautions of a verdict: the names of those that failed, and the value of each."""
     checks, cautions = verdict.get("checks", []), verdict.get("cautions", [])
     failed, warned = ([check["name"] for check in some if not check["passed"]] for some in (checks, cautions))
-    return {"chains_verdict": verdict.get("chains"), "failed_checks": "; ".join(failed), "cautions": "; ".join(warned),
-            **{check["name"]: check["value"] for check in [*checks, *cautions]}}
+    return {
+        "chains_verdict": verdict.get("chains"),
+        "failed_checks": "; ".join(failed),
+        "cautions": "; ".join(warned),
+        **{check["name"]: check["value"] for check in [*checks, *cautions]},
+    }
 
 
 def write_results(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -61,8 +61,10 @@ def read_stages(sweep: Sweep, notebooks: str | os.PathLike) -> list[Stage]:
     paths = {path.stem: path for path in Path(notebooks).glob("*.ipynb")}
     study = sweep.file.study
     if study and not _is_study(paths.get(study)):
-        raise InputError(f"study: given {format_value(study)}; allowed: a notebook in {os.path.relpath(notebooks)} "
-                         f"that reads {RESULTS}, and of other files {SWEEP} alone")
+        raise InputError(
+            f"study: given {format_value(study)}; allowed: a notebook in {os.path.relpath(notebooks)} "
+            f"that reads {RESULTS}, and of other files {SWEEP} alone"
+        )
     wanted = [paths[name] for name in dict.fromkeys([study, ACCOUNT]) if name in paths]
     return read_notebooks(wanted, GIVEN)
 
@@ -80,8 +82,10 @@ def refuse_unusable(folder: Path) -> None:
     """Raise `InputError` if `folder` is no place for a sweep; touch nothing."""
     refuse_unwritable(folder, "a sweep's folder")
     if os.path.isdir(folder) and not (folder / SWEEP).exists() and any(folder.glob("[!.]*")):
-        raise InputError(f"out: given {os.path.relpath(folder)}, which holds other files; "
-                         "allowed: a sweep's folder, or an empty or new one")
+        raise InputError(
+            f"out: given {os.path.relpath(folder)}, which holds other files; "
+            "allowed: a sweep's folder, or an empty or new one"
+        )
 
 
 def point_folder(folder: Path, name: str) -> Path:
@@ -91,8 +95,11 @@ def point_folder(folder: Path, name: str) -> Path:
 
 def unfinished(points: Iterable[Point], folder: Path, stages: list[Stage], page: bool) -> list[Point]:
     """The points whose run folders are not up to date."""
-    return [point for point in points
-            if not Run(point.parameters, point_folder(folder, point.name), stages, page=page).is_up_to_date()]
+    return [
+        point
+        for point in points
+        if not Run(point.parameters, point_folder(folder, point.name), stages, page=page).is_up_to_date()
+    ]
 
 
 def estimate(folder: Path, stages: list[Stage], points: int, workers: int) -> tuple[float | None, str]:
@@ -105,8 +112,11 @@ def estimate(folder: Path, stages: list[Stage], points: int, workers: int) -> tu
     done = (folder / POINTS).glob(f"*/{MANIFEST}")
     for paths, basis in ((done, "the points that are done"), (beside, "the runs beside it")):
         manifests = filter(is_manifest, map(read_json, paths))
-        seconds = [manifest["seconds"]["total"] for manifest in manifests
-                   if set(manifest["hashes"]["stages"]) == {stage.name for stage in stages}]
+        seconds = [
+            manifest["seconds"]["total"]
+            for manifest in manifests
+            if set(manifest["hashes"]["stages"]) == {stage.name for stage in stages}
+        ]
         if seconds:
             return statistics.median(seconds) * points / workers, basis
     return None, ""
@@ -125,9 +135,17 @@ def connected(scheduler: str | None, max_workers: int) -> Iterator[Client]:
         # One point at a time is handed to a worker: should it die, no other point is blamed.
         stack.enter_context(dask.config.set({"distributed.scheduler.worker-saturation": 1.0}))
         with sigint_blocked():
-            cluster = stack.enter_context(LocalCluster(
-                n_workers=min(available_cores(), max_workers), threads_per_worker=1, processes=True, host=LOOPBACK,
-                dashboard_address=f"{LOOPBACK}:0", memory_limit=0, silence_logs=logging.CRITICAL))
+            cluster = stack.enter_context(
+                LocalCluster(
+                    n_workers=min(available_cores(), max_workers),
+                    threads_per_worker=1,
+                    processes=True,
+                    host=LOOPBACK,
+                    dashboard_address=f"{LOOPBACK}:0",
+                    memory_limit=0,
+                    silence_logs=logging.CRITICAL,
+                )
+            )
         yield stack.enter_context(Client(cluster))
 
 
@@ -156,8 +174,9 @@ def _join(scheduler, stack):
     return client
 
 
-def run_points(client: Client, points: Iterable[Point], folder: Path, notebooks: str | os.PathLike, page: bool,
-               force: bool) -> Iterator[tuple[Point, str]]:
+def run_points(
+    client: Client, points: Iterable[Point], folder: Path, notebooks: str | os.PathLike, page: bool, force: bool
+) -> Iterator[tuple[Point, str]]:
     """Run points on the client's workers, and yield each as it ends.
 
     A worker that dies takes no point along: Dask gives it to another, and only
@@ -176,9 +195,18 @@ def run_points(client: Client, points: Iterable[Point], folder: Path, notebooks:
     """
     session = f"point-{uuid.uuid4().hex}"
     futures = {
-        client.submit(run_point, _with_absolute_data(point.parameters), os.path.abspath(point_folder(folder, point.name)),
-                      os.path.abspath(notebooks), page, force, key=(session, number), pure=False): point
-        for number, point in enumerate(points)}
+        client.submit(
+            run_point,
+            _with_absolute_data(point.parameters),
+            os.path.abspath(point_folder(folder, point.name)),
+            os.path.abspath(notebooks),
+            page,
+            force,
+            key=(session, number),
+            pure=False,
+        ): point
+        for number, point in enumerate(points)
+    }
     for future in as_completed(futures):
         if future.cancelled() or future.status == "lost":
             raise ChainError("the scheduler is gone; run the sweep again to continue")
@@ -202,8 +230,15 @@ def _describe(error):
 # -- the sweep --------------------------------------------------------------------------------
 
 
-def run_sweep(sweep: Sweep, folder: str | os.PathLike, notebooks: str | os.PathLike = NOTEBOOKS, scheduler: str | None = None,
-              page: bool = False, force: bool = False, listener: SweepListener | None = None) -> list[dict]:
+def run_sweep(
+    sweep: Sweep,
+    folder: str | os.PathLike,
+    notebooks: str | os.PathLike = NOTEBOOKS,
+    scheduler: str | None = None,
+    page: bool = False,
+    force: bool = False,
+    listener: SweepListener | None = None,
+) -> list[dict]:
     """Bring a sweep's folder up to date with its points.
 
     Parameters
@@ -239,9 +274,15 @@ def run_sweep(sweep: Sweep, folder: str | os.PathLike, notebooks: str | os.PathL
     refuse_unusable(folder)
     make_folder(folder / POINTS)
     with locked(folder):
-        write_json(folder / SWEEP, {
-            "title": sweep.file.title, "swept": sweep.swept, "replicates": sweep.file.replicates,
-            "points": [point.name for point in sweep.points]})
+        write_json(
+            folder / SWEEP,
+            {
+                "title": sweep.file.title,
+                "swept": sweep.swept,
+                "replicates": sweep.file.replicates,
+                "points": [point.name for point in sweep.points],
+            },
+        )
         rows = _run_unfinished(sweep, folder, chain_stages, notebooks, scheduler, page, force, listener)
         if stages:
             report = Run(sweep.points[0].parameters, folder, stages)
@@ -269,8 +310,11 @@ def _run_unfinished(sweep, folder, stages, notebooks, scheduler, page, force, li
                 _watch(run_points(client, todo, folder, notebooks, page, force), len(todo), folder, errors, listener)
     finally:
         _clear_parts([point_folder(folder, point.name) for point in todo], stages)
-        rows = [row for point in sweep.points
-                for row in point_rows(point, point_folder(folder, point.name), errors.get(point.name, ""))]
+        rows = [
+            row
+            for point in sweep.points
+            for row in point_rows(point, point_folder(folder, point.name), errors.get(point.name, ""))
+        ]
         write_results(folder / RESULTS, rows)
     return rows
 

@@ -13,12 +13,16 @@ from markup import check_page, order_of_headings
 
 from parameters import Parameters
 from runner.folder import read_json
-from runner.page import render
+from runner.page.markdown import formula, markdown
+from runner.page.outputs import WIDGET, figure
+from runner.page.render import render
+from runner.page.tables import clean_table
 from runner.stages import read_chain
 
 
 def png(width=2, height=1):
     """A grey PNG, base64."""
+
     def chunk(kind, content):
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
@@ -36,39 +40,71 @@ def stream(text, name="stdout"):
     return {"output_type": "stream", "name": name, "text": text}
 
 
-FIGURE = show({"image/png": png(), "text/plain": "<Figure>"}, {"image/png": {"alt": "A \"grey\" <bar>"}})
+FIGURE = show({"image/png": png(), "text/plain": "<Figure>"}, {"image/png": {"alt": 'A "grey" <bar>'}})
 CAPTION = show({"text/markdown": "*Two pixels.*", "text/plain": ""}, {"caption": True})
 SVG = show({"image/svg+xml": "<svg xmlns='http://www.w3.org/2000/svg'/>"}, {"image/svg+xml": {"alt": "Nothing"}})
-TABLE = show({"text/plain": "table", "text/html": (
-    "<style scoped>.dataframe {color: red}</style><table border='1' class='dataframe' onclick='x()'><thead>"
-    "<tr><th></th><th>mean &lt;b&gt;</th></tr><tr><th>component</th><th></th></tr></thead>"
-    "<tbody><tr><th>0</th><td>150.0</td></tr></tbody></table><script>alert(1)</script>")})
+TABLE = show(
+    {
+        "text/plain": "table",
+        "text/html": (
+            "<style scoped>.dataframe {color: red}</style><table border='1' class='dataframe' onclick='x()'><thead>"
+            "<tr><th></th><th>mean &lt;b&gt;</th></tr><tr><th>component</th><th></th></tr></thead>"
+            "<tbody><tr><th>0</th><td>150.0</td></tr></tbody></table><script>alert(1)</script>"
+        ),
+    }
+)
 
 CHAPTERS = [
-    ("01_first", tiny.notebook(
-        tiny.text("# 1 · The *first*\n\nReads $x_1$; see [the second](02_second.ipynb)."),
-        tiny.cell("seed = 1", "parameters"), tiny.cell("seed = 2", "injected-parameters"),
-        tiny.cell("import hidden_module", "hide", outputs=[stream("hidden output")]),
-        tiny.text("### Deeper than allowed\n\n$$\\mu_k \\sim \\mathrm{Normal}(m_k, t_k^{-1})$$"),
-        tiny.cell("if a < b:\n    plot('x')", outputs=[FIGURE, CAPTION]),
-        tiny.cell("table", outputs=[TABLE]),
-        tiny.cell("verdict", "summary-verdict", outputs=[show({"text/markdown": "**Trusted**, R-hat 1.00"})]))),
-    ("02_second", tiny.notebook(
-        tiny.text("# 2 · The second\n\n## Same\n\n<script>alert(2)</script>\n\n## Same"),
-        tiny.cell("noise", outputs=[
-            stream("\x1b[31mred\x1b[0m words"), stream("50%|█████     | 5/10 [00:01<00:01, 5it/s]", "stderr"),
-            stream("Sampling took 12 seconds.\n", "stderr"), stream("x.py: UserWarning: careful\n", "stderr"),
-            stream("  \n"), show({render.WIDGET: {"model_id": "1"}, "text/plain": "Output()"})]),
-        tiny.cell("figure", "summary-figure", outputs=[show({"image/png": png(3, 2)}, {"image/png": {"alt": "Main"}}),
-                                                       CAPTION]),
-        tiny.cell("svg", outputs=[SVG]),
-        tiny.cell("answer", "summary-answer", outputs=[show({"text/latex": "$$a = b$$"})]),
-        tiny.cell("1 / 0", outputs=[{"output_type": "error", "ename": "E", "evalue": "", "traceback": ["\x1b[1mE<\x1b[0m"]}]))),
+    (
+        "01_first",
+        tiny.notebook(
+            tiny.text("# 1 · The *first*\n\nReads $x_1$; see [the second](02_second.ipynb)."),
+            tiny.cell("seed = 1", "parameters"),
+            tiny.cell("seed = 2", "injected-parameters"),
+            tiny.cell("import hidden_module", "hide", outputs=[stream("hidden output")]),
+            tiny.text("### Deeper than allowed\n\n$$\\mu_k \\sim \\mathrm{Normal}(m_k, t_k^{-1})$$"),
+            tiny.cell("if a < b:\n    plot('x')", outputs=[FIGURE, CAPTION]),
+            tiny.cell("table", outputs=[TABLE]),
+            tiny.cell("verdict", "summary-verdict", outputs=[show({"text/markdown": "**Trusted**, R-hat 1.00"})]),
+        ),
+    ),
+    (
+        "02_second",
+        tiny.notebook(
+            tiny.text("# 2 · The second\n\n## Same\n\n<script>alert(2)</script>\n\n## Same"),
+            tiny.cell(
+                "noise",
+                outputs=[
+                    stream("\x1b[31mred\x1b[0m words"),
+                    stream("50%|█████     | 5/10 [00:01<00:01, 5it/s]", "stderr"),
+                    stream("Sampling took 12 seconds.\n", "stderr"),
+                    stream("x.py: UserWarning: careful\n", "stderr"),
+                    stream("  \n"),
+                    show({WIDGET: {"model_id": "1"}, "text/plain": "Output()"}),
+                ],
+            ),
+            tiny.cell(
+                "figure",
+                "summary-figure",
+                outputs=[show({"image/png": png(3, 2)}, {"image/png": {"alt": "Main"}}), CAPTION],
+            ),
+            tiny.cell("svg", outputs=[SVG]),
+            tiny.cell("answer", "summary-answer", outputs=[show({"text/latex": "$$a = b$$"})]),
+            tiny.cell(
+                "1 / 0",
+                outputs=[{"output_type": "error", "ename": "E", "evalue": "", "traceback": ["\x1b[1mE<\x1b[0m"]}],
+            ),
+        ),
+    ),
 ]
 TITLE = "Length & <b>width</b>"
-MANIFEST = {"parameters": Parameters(title=TITLE).model_dump(), "versions": {"python": "3.12.1", "pymc": "6.4.0"},
-            "commit": "0123456789abcdef", "dirty": True}
-HTML = render.render(CHAPTERS, MANIFEST)
+MANIFEST = {
+    "parameters": Parameters(title=TITLE).model_dump(),
+    "versions": {"python": "3.12.1", "pymc": "6.4.0"},
+    "commit": "0123456789abcdef",
+    "dirty": True,
+}
+HTML = render(CHAPTERS, MANIFEST)
 
 
 def test_the_page_is_whole_and_in_order():
@@ -78,12 +114,12 @@ def test_the_page_is_whole_and_in_order():
 
 def test_the_stored_notebooks_make_such_a_page():
     chapters = [(stage.name, read_json(stage.path)) for stage in read_chain()]
-    markup = render.render(chapters, MANIFEST)
+    markup = render(chapters, MANIFEST)
     check_page(markup)
 
 
 def test_the_same_notebooks_give_the_same_bytes():
-    assert render.render(CHAPTERS, MANIFEST) == HTML
+    assert render(CHAPTERS, MANIFEST) == HTML
 
 
 def test_the_title_and_raw_html_are_escaped():
@@ -104,7 +140,7 @@ def test_lifted_cells_stand_in_the_summary_and_figures_only_there():
     places = [summary.index(text) for text in ("<mi>a</mi>", "Trusted", 'alt="Main"')]
     assert places == sorted(places)
     assert HTML.count('alt="Main"') == 1 and HTML.count(png(3, 2)) == 1
-    assert 'This figure stands in the summary.' in HTML.split("</section>")[2]
+    assert "This figure stands in the summary." in HTML.split("</section>")[2]
 
 
 def test_hidden_cells_and_parameters_cells_are_not_shown():
@@ -116,7 +152,7 @@ def test_hidden_cells_and_parameters_cells_are_not_shown():
 def test_figures_keep_alt_and_caption():
     assert 'width="2" height="1" alt="A &quot;grey&quot; &lt;bar&gt;"><figcaption><p><em>Two pixels.' in HTML
     assert 'alt="Nothing"' in HTML
-    assert "alt=" not in render.figure("image/png", png(), {})  # for a test to find
+    assert "alt=" not in figure("image/png", png(), {})  # for a test to find
 
 
 def test_code_is_folded_and_coloured():
@@ -130,6 +166,20 @@ def test_tables_keep_structure_and_lose_style():
     assert '<th scope="row">0</th><td>150.0</td>' in HTML
 
 
+HOSTILE = """<table onload=x()><thead><tr><th colspan=2 onclick=x()>a<b>b</b><img src=x onerror=x()></th></tr></thead>
+<tr><td style="color: red" colspan="x">1.5<script>alert(1)</script></td><td><a href="javascript:x()">link</a><!-- c --></td></tr>
+<style>td {}</style></table>"""
+
+
+def test_a_table_keeps_rows_spans_and_plain_markup_alone():
+    markup = clean_table(HOSTILE)
+    assert '<th colspan="2" scope="col">a<b>b</b></th>' in markup
+    assert "<td>1.5</td><td>link</td>" in markup
+    assert not any(
+        word in markup for word in ("onload", "onclick", "onerror", "img", "href", "style", "alert", "<!--", "td {}")
+    )
+
+
 def test_noise_is_left_out_and_warnings_folded():
     for text in ("\x1b", "█", "took 12 seconds", "Output()", '<pre class="output" tabindex="0">  '):
         assert text not in HTML
@@ -137,22 +187,25 @@ def test_noise_is_left_out_and_warnings_folded():
     assert re.search(r"<summary>Warnings</summary><pre[^>]*>x.py: UserWarning: careful", HTML)
 
 
-@pytest.mark.parametrize("tex, markup", [
-    (r"x_1 < y", "<msub><mi>x</mi><mn>1</mn></msub>"),
-    (r"w \sim p", "<mo>&#x0223C;</mo>"),
-    (r"\mathrm{Normal}(0)", "<mtext>Normal</mtext>"),
-    (r"\begin{aligned} a &= b \\ c &= d \end{aligned}", "<mtable"),
-])
+@pytest.mark.parametrize(
+    "tex, markup",
+    [
+        (r"x_1 < y", "<msub><mi>x</mi><mn>1</mn></msub>"),
+        (r"w \sim p", "<mo>&#x0223C;</mo>"),
+        (r"\mathrm{Normal}(0)", "<mtext>Normal</mtext>"),
+        (r"\begin{aligned} a &= b \\ c &= d \end{aligned}", "<mtable"),
+    ],
+)
 def test_formulas_become_mathml(tex, markup):
-    assert markup in render.formula(tex)
+    assert markup in formula(tex)
 
 
 def test_a_formula_that_cannot_be_read_is_shown_as_it_is():
-    assert render.formula(r"x_1 \left( <") == r"<code>x_1 \left( &lt;</code>"
+    assert formula(r"x_1 \left( <") == r"<code>x_1 \left( &lt;</code>"
 
 
 def test_a_price_is_no_formula():
-    assert "<math" not in render.markdown("costs $5 and $6")
+    assert "<math" not in markdown("costs $5 and $6")
 
 
 def test_links_between_notebooks_become_links_between_chapters():
@@ -168,7 +221,9 @@ def test_a_browser_asks_for_nothing_and_complains_of_nothing(browser, tmp_path):
     path.write_text(HTML, encoding="utf-8")
     browser.get(path.as_uri())
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    asked = [message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"]
+    asked = [
+        message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
+    ]
     assert [address for address in asked if not address.startswith("data:")] == [path.as_uri()]
     assert browser.get_log("browser") == []
 
@@ -190,7 +245,8 @@ def test_the_switches_switch(browser, tmp_path):
 def test_a_narrow_window_does_not_scroll_sideways(browser, tmp_path):
     path = tmp_path / "report.html"
     path.write_text(HTML, encoding="utf-8")
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                            {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True})
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    )
     browser.get(path.as_uri())
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390

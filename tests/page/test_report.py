@@ -70,14 +70,14 @@ def test_every_check_of_the_verdict_stands_in_the_summary_with_a_mark(real_run, 
         assert summary.count(f'<li class="{kind}">') == sum(not check["passed"] for check in some)
     marks = re.findall(r'<span class="mark" role="img" aria-label="(\w+)">', summary)
     assert len(marks) == len(verdict["checks"] + verdict["cautions"])
-    checks = marks[:len(verdict["checks"])]
+    checks = marks[: len(verdict["checks"])]
     assert checks == sorted(checks), "failed before passed"
     assert ('class="verdict doubt"' in summary) is not verdict["trusted"]
 
 
 def test_no_value_is_shown_as_code_would(markup):
     assert not re.search(r'<pre class="output"[^>]*>\'', markup)
-    assert "posterior_mean" not in markup.split('id="parameters"')[0].split("<h2 id=\"01_")[0]
+    assert "posterior_mean" not in markup.split('id="parameters"')[0].split('<h2 id="01_')[0]
 
 
 def test_every_figure_says_in_its_alt_text_what_it_shows(markup):
@@ -90,7 +90,9 @@ def test_every_figure_says_in_its_alt_text_what_it_shows(markup):
 
 def test_no_complaint_and_no_request(page, real_run):
     messages = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
-    asked = {message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"}
+    asked = {
+        message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
+    }
     assert {address for address in asked if not address.startswith("data:")} == {(real_run / REPORT).as_uri()}
     assert complaints(page) == []
 
@@ -130,8 +132,9 @@ def test_contents_lead_there_and_mark_the_place(page):
 
 
 def test_a_phone_does_not_scroll_sideways(page):
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                         {"width": 390, "height": 800, "deviceScaleFactor": 2, "mobile": True})
+    page.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 800, "deviceScaleFactor": 2, "mobile": True}
+    )
     page.refresh()
     WebDriverWait(page, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, ".hands input"))
     page.find_element(By.ID, "fold").click()
@@ -157,13 +160,21 @@ def test_the_keyboard_reaches_every_hand_and_moves_it(page):
 
 def test_the_figure_plays(page):
     seen = "return [...Bokeh.documents[0].all_models].filter(m => m.name === arguments[0]).map(m => m[arguments[1]])"
-    reading, (read, step) = page.find_element(By.CSS_SELECTOR, ".reading"), page.find_elements(By.CSS_SELECTOR, ".hands input[type=range]")
+    reading, (read, step) = (
+        page.find_element(By.CSS_SELECTOR, ".reading"),
+        page.find_elements(By.CSS_SELECTOR, ".hands input[type=range]"),
+    )
     before = reading.text
-    assert re.search(r"A value of [\d.−-]+ belongs to\s*component 0: [\d.]+% \([\d.]+% to [\d.]+%\)\s*component 1", before)
+    assert re.search(
+        r"A value of [\d.−-]+ belongs to\s*component 0: [\d.]+% \([\d.]+% to [\d.]+%\)\s*component 1", before
+    )
     read.send_keys(Keys.HOME)
     assert reading.text != before and len(set(page.execute_script(seen, "place", "location"))) == 1
 
-    boxes = {box.find_element(By.XPATH, "..").text: box for box in page.find_elements(By.CSS_SELECTOR, ".hands input[type=checkbox]")}
+    boxes = {
+        box.find_element(By.XPATH, "..").text: box
+        for box in page.find_elements(By.CSS_SELECTOR, ".hands input[type=checkbox]")
+    }
     assert page.execute_script(seen, "EM", "visible") == [True]
     boxes["EM"].click()
     assert page.execute_script(seen, "EM", "visible") == [False]
@@ -210,7 +221,8 @@ def test_without_scripts_and_on_paper_the_static_figure_stands_in(browser, real_
         assert ground == "rgb(255, 255, 255)"
         below = browser.execute_script(
             "const bottom = chosen => document.querySelector(chosen).getBoundingClientRect().bottom;"
-            "return bottom('html') - bottom('footer > :last-child')")
+            "return bottom('html') - bottom('footer > :last-child')"
+        )
         assert abs(below) < 1, "what is below the last line can be printed as an empty page"
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})

@@ -25,8 +25,19 @@ FILES = {
     "parameters.py": "import pkg.fit",
     "requirements.lock": "",
 }
-DEEP = {f"pkg/{name}.py" for name in (
-    "__init__", "fit/__init__", "fit/em", "base", "deep/__init__", "deep/er/__init__", "deep/er/core", "deep/er/sibling")}
+DEEP = {
+    f"pkg/{name}.py"
+    for name in (
+        "__init__",
+        "fit/__init__",
+        "fit/em",
+        "base",
+        "deep/__init__",
+        "deep/er/__init__",
+        "deep/er/core",
+        "deep/er/sibling",
+    )
+}
 
 
 @pytest.fixture
@@ -37,32 +48,51 @@ def root(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("code, files", [
-    ("import pkg", {"pkg/__init__.py"}),
-    ("import pkg.base as b, numpy", {"pkg/__init__.py", "pkg/base.py"}),
-    ("from pkg import base", {"pkg/__init__.py", "pkg/base.py"}),
-    ("from pkg import an_attribute", {"pkg/__init__.py"}),
-    ("from pkg.base import an_attribute", {"pkg/__init__.py", "pkg/base.py"}),
-    ("import pkg.deep.er.core", {f"pkg/{name}.py" for name in (
-        "__init__", "deep/__init__", "deep/er/__init__", "deep/er/core", "deep/er/sibling")}),
-    ("from pkg.fit import fit", DEEP),
-    ("def f():\n    from words import x", {"words.py", "pkg/__init__.py", "pkg/base.py"}),
-    ("from pkg.show import text", {"pkg/__init__.py", "pkg/show/__init__.py", "pkg/show/text.py"}),
-    ("from pkg.show.star import one", {f"pkg/{name}.py" for name in (
-        "__init__", "show/__init__", "show/star", "listed/__init__", "listed/one")}),
-    ("import pkg.called", {f"pkg/{name}.py" for name in ("__init__", "called", "show/__init__", "show/text")}),
-    ("%matplotlib inline\nimport numpy.linalg, parameters", set()),
-    ("from . import base", set()),
-    ("import pkg.", set()),
-])
+@pytest.mark.parametrize(
+    "code, files",
+    [
+        ("import pkg", {"pkg/__init__.py"}),
+        ("import pkg.base as b, numpy", {"pkg/__init__.py", "pkg/base.py"}),
+        ("from pkg import base", {"pkg/__init__.py", "pkg/base.py"}),
+        ("from pkg import an_attribute", {"pkg/__init__.py"}),
+        ("from pkg.base import an_attribute", {"pkg/__init__.py", "pkg/base.py"}),
+        (
+            "import pkg.deep.er.core",
+            {
+                f"pkg/{name}.py"
+                for name in ("__init__", "deep/__init__", "deep/er/__init__", "deep/er/core", "deep/er/sibling")
+            },
+        ),
+        ("from pkg.fit import fit", DEEP),
+        ("def f():\n    from words import x", {"words.py", "pkg/__init__.py", "pkg/base.py"}),
+        ("from pkg.show import text", {"pkg/__init__.py", "pkg/show/__init__.py", "pkg/show/text.py"}),
+        (
+            "from pkg.show.star import one",
+            {f"pkg/{name}.py" for name in ("__init__", "show/__init__", "show/star", "listed/__init__", "listed/one")},
+        ),
+        ("import pkg.called", {f"pkg/{name}.py" for name in ("__init__", "called", "show/__init__", "show/text")}),
+        ("%matplotlib inline\nimport numpy.linalg, parameters", set()),
+        ("from . import base", set()),
+        ("import pkg.", set()),
+    ],
+)
 def test_the_files_that_code_rests_on(root, code, files):
     assert {path.relative_to(root).as_posix() for path in project_files(root, imported_names(code))} == files
 
 
-@pytest.mark.parametrize("edited, changes", [
-    ("pkg/deep/er/sibling.py", True), ("pkg/deep/__init__.py", True), ("pkg/fit/__init__.py", True),
-    ("pkg/deep/er/unused.py", False), ("pkg/show/text.py", False), ("words.py", False), ("parameters.py", False),
-    ("requirements.lock", True)])
+@pytest.mark.parametrize(
+    "edited, changes",
+    [
+        ("pkg/deep/er/sibling.py", True),
+        ("pkg/deep/__init__.py", True),
+        ("pkg/fit/__init__.py", True),
+        ("pkg/deep/er/unused.py", False),
+        ("pkg/show/text.py", False),
+        ("words.py", False),
+        ("parameters.py", False),
+        ("requirements.lock", True),
+    ],
+)
 def test_an_edit_changes_the_hash_of_what_rests_on_it_alone(root, edited, changes):
     def current():
         return code_hash(root, ["pkg.fit"], "requirements.lock")
@@ -89,7 +119,10 @@ def test_a_new_subpackage_is_hashed(root):
 
 def test_modules_are_named_as_the_code_names_them():
     assert imported_modules("import numpy as np, os.path\nfrom pathlib import Path, PurePath") == (
-        "numpy", "os.path", "pathlib")
+        "numpy",
+        "os.path",
+        "pathlib",
+    )
 
 
 def test_every_module_of_the_project_can_be_reached_by_its_name():

@@ -1,4 +1,4 @@
-"""pyproject.toml, requirements.lock, environment.yml and .python-version tell one story."""
+"""pyproject.toml, the locks, environment.yml and .python-version agree."""
 
 import re
 import tomllib
@@ -11,10 +11,24 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-DIRECT = {canonicalize_name(r.name): r for r in map(Requirement, PROJECT["dependencies"])}
-LOCK = (ROOT / "requirements.lock").read_text()
-PINS = dict(re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==(\S+)", LOCK, re.MULTILINE))
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = PYPROJECT["project"]
+
+
+def named(requirements):
+    """Requirements by the name of what they require."""
+    return {canonicalize_name(r.name): r for r in map(Requirement, requirements)}
+
+
+def pins(lock):
+    """The version of each package in a lock's text; a package with one for each Python has its last."""
+    return dict(re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==(\S+)", lock, re.MULTILINE))
+
+
+RUNTIME, TEST = named(PROJECT["dependencies"]), named(PYPROJECT["dependency-groups"]["test"])
+DIRECT = RUNTIME | TEST
+LOCKS = {name: (ROOT / name).read_text() for name in ("requirements.lock", "requirements-test.lock")}
+PINS = pins(LOCKS["requirements-test.lock"]) | pins(LOCKS["requirements.lock"])
 CONDA_NAMES = {"dask-core": "dask", "matplotlib-base": "matplotlib"}
 CONDA_ONLY = {"python", "pip", "setuptools", "netcdf4"}  # pip's own needs and arviz[netcdf4] spelled out
 
@@ -34,15 +48,28 @@ def test_the_pin_is_within_the_range(name):
 
 def test_conda_has_the_same_dependencies_and_ranges():
     assert {name: limits for name, limits in conda().items() if name not in CONDA_ONLY} == {
-        name: requirement.specifier for name, requirement in DIRECT.items()}
+        name: requirement.specifier for name, requirement in DIRECT.items()
+    }
     assert CONDA_ONLY <= conda().keys()
 
 
-def test_every_pin_has_a_hash_and_the_lock_no_address():
-    blocks = re.split(r"^(?=[\w.-]+(?:\[[\w,]+\])?==)", LOCK, flags=re.MULTILINE)
+@pytest.mark.parametrize("lock", LOCKS.values(), ids=LOCKS)
+def test_every_pin_has_a_hash_and_the_lock_no_address(lock):
+    blocks = re.split(r"^(?=[\w.-]+(?:\[[\w,]+\])?==)", lock, flags=re.MULTILINE)
     assert not blocks[0].strip()
     assert [block.split()[0] for block in blocks[1:] if "--hash=sha256:" not in block] == []
-    assert not re.search(r"://|^\s*--(?!hash)|@ ", LOCK, re.MULTILINE)
+    assert not re.search(r"://|^\s*--(?!hash)|@ ", lock, re.MULTILINE)
+
+
+def test_what_only_tests_need_is_not_in_the_runtime():
+    assert not TEST.keys() & (RUNTIME.keys() | pins(LOCKS["requirements.lock"]).keys())
+
+
+def test_the_locks_agree_where_both_pin():
+    runtime, test = map(pins, LOCKS.values())
+    assert {name: test[name] for name in runtime.keys() & test.keys()} == {
+        name: runtime[name] for name in runtime.keys() & test.keys()
+    }
 
 
 def test_the_python_versions_agree():

@@ -95,8 +95,7 @@ def test_posteriors_are_held_against_each_other_in_monte_carlo_errors(tmp_path, 
         tree["posterior"] = xr.Dataset({key: (v.dims, v.values + shift) for key, v in draws.data_vars.items()})
         tree.to_netcdf(tmp_path / name / "posterior.nc", engine="netcdf4")
     hashes = {
-        name: {"stages": {}, "outputs": {"posterior.nc": file_hash(tmp_path / name / "posterior.nc")}}
-        for name in "abc"
+        name: {"stages": {}, "outputs": {"posterior.nc": file_hash(tmp_path / name / "posterior.nc")}} for name in "abc"
     }
     manifests = {name: {"hashes": hashes[name], "versions": {"numpy": name}, "machine": {}} for name in "abc"}
     for other, fine in (("b", True), ("c", False)):

@@ -99,8 +99,8 @@ def call(*arguments):
 cheap = st.sampled_from([name for name in NAMES if name not in ("seed", "n_samples", "draws", "interval")])
 pairs = st.lists(st.tuples(cheap | names, texts | st.text(max_size=5)), min_size=1, max_size=3)
 places = st.sampled_from(
-    ["run"] * 6 + ["new", "notebooks", "x" * 300, "params.yml", "params.yml/run", "\udcff", "a\nb", "", "..",
-                   "/proc/nowhere"]
+    ["run"] * 6
+    + ["new", "notebooks", "x" * 300, "params.yml", "params.yml/run", "\udcff", "a\nb", "", "..", "/proc/nowhere"]
 )
 
 
@@ -114,8 +114,15 @@ def test_the_command_line_runs_or_says_why_not_and_touches_nothing(finished, cho
             (folder / "params.yml").write_bytes(content)
         before = contents(folder)
         overrides = [part for name, text in chosen for part in ("-p", name, text)]
-        status, said, error = call("run", *(["params.yml"] if content is not None else []), *overrides,
-                                   "--notebooks", "notebooks", "--out", out)
+        status, said, error = call(
+            "run",
+            *(["params.yml"] if content is not None else []),
+            *overrides,
+            "--notebooks",
+            "notebooks",
+            "--out",
+            out,
+        )
         assert "Traceback" not in error
         if status == 0:
             assert said.endswith("report.html\n")
@@ -132,11 +139,18 @@ def test_the_command_line_runs_or_says_why_not_and_touches_nothing(finished, cho
 
 # Values that a sweep may well try; a few of them never go, or not with others.
 SENSIBLE = {
-    "n_samples": st.integers(5, 40), "means": st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=2),
-    "draws": st.integers(9, 40), "tune": st.integers(10, 40), "chains": st.integers(2, 4), "seed": st.integers(0, 9),
-    "n_components": st.integers(1, 3), "column": st.sampled_from([None, "x", "x", "ü\u2028"]),
-    "model": st.sampled_from(["marginal", "marginal", "latent"]), "interval": st.sampled_from([0.5, 0.89, 0.9, 1]),
-    "likelihood": st.sampled_from(["auto", "exact", "grouped"]), "cell_width": st.sampled_from([None, None, 0.5, 2]),
+    "n_samples": st.integers(5, 40),
+    "means": st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=2),
+    "draws": st.integers(9, 40),
+    "tune": st.integers(10, 40),
+    "chains": st.integers(2, 4),
+    "seed": st.integers(0, 9),
+    "n_components": st.integers(1, 3),
+    "column": st.sampled_from([None, "x", "x", "ü\u2028"]),
+    "model": st.sampled_from(["marginal", "marginal", "latent"]),
+    "interval": st.sampled_from([0.5, 0.89, 0.9, 1]),
+    "likelihood": st.sampled_from(["auto", "exact", "grouped"]),
+    "cell_width": st.sampled_from([None, None, 0.5, 2]),
     "data": st.sampled_from([None, None, "a.csv", "*.csv", "notebooks", "\0"]),
     "missing": st.sampled_from(["drop", "refuse"]),
 }
@@ -153,11 +167,13 @@ def sensible(draw):
     entries = {
         "title": st.text(min_size=1, max_size=200),
         "params": st.sampled_from(["params.yml"] * 9 + ["", ".", "a.csv", "\0"]),
-        "fixed": st.fixed_dictionaries(fixed), "grid": st.fixed_dictionaries(lists),
+        "fixed": st.fixed_dictionaries(fixed),
+        "grid": st.fixed_dictionaries(lists),
         "points": st.lists(st.fixed_dictionaries({}, optional=pointed), min_size=1, max_size=3),
         "replicates": st.sampled_from([1, 2, 3] * 4 + [0, 10**5 + 1, 10**400]),
         "study": st.sampled_from(
-            ["study", sweeps.ACCOUNT] * 4 + ["01_draw", "02_double", "aside", "none", "x" * 300, "../x"]),
+            ["study", sweeps.ACCOUNT] * 4 + ["01_draw", "02_double", "aside", "none", "x" * 300, "../x"]
+        ),
     }
     left_out = draw(st.sets(st.sampled_from(["title", "params", "replicates", "study"]), min_size=1))
     return {name: draw(entry) for name, entry in entries.items() if name not in left_out}
@@ -173,8 +189,11 @@ def spoiled(draw):
 
 
 wide = st.sets(st.sampled_from(NAMES), min_size=5).map(lambda chosen: {"grid": {name: [*range(20)] for name in chosen}})
-odd = st.tuples(st.sampled_from(["fixed: {%s: %s}", "points: [{%s: %s}]", "grid: {%s: [%s]}", "grid: {%s: %s}"]),
-                st.sampled_from(NAMES), st.sampled_from(ODD_YAML)).map(lambda drawn: drawn[0] % drawn[1:])
+odd = st.tuples(
+    st.sampled_from(["fixed: {%s: %s}", "points: [{%s: %s}]", "grid: {%s: [%s]}", "grid: {%s: %s}"]),
+    st.sampled_from(NAMES),
+    st.sampled_from(ODD_YAML),
+).map(lambda drawn: drawn[0] % drawn[1:])
 senseless = st.one_of(
     broken_files,
     st.one_of(
@@ -249,17 +268,26 @@ def test_a_senseless_sweep_file_is_refused_and_touches_nothing(house, before_wor
 
 
 NESTED_BOMB = "[&a [x, x, x, x, x, x, x, x, x], %s]" % ", ".join(
-    f"&{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in zip("abcdefg", "bcdefgh"))
+    f"&{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in zip("abcdefg", "bcdefgh")
+)
 
 
-@pytest.mark.parametrize("text, line", [
-    ("replicates: 1000000", "replicates: given 1000000; allowed: less than or equal to 100000"),
-    ("replicates: 50000\ngrid: {draws: [10, 20, 30]}",
-     "points, grid, replicates: given 150,000 points; allowed: at most 100,000"),
-    ("grid: {%s}" % ", ".join(f"p{i}: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]" for i in range(400)),
-     "points, grid, replicates: given more than 10^400 points; allowed: at most 100,000"),
-    ("points: [{draws: %s}]" % NESTED_BOMB, "draws: given [['x', "),
-], ids=["replicates", "product", "digits", "bomb"])
+@pytest.mark.parametrize(
+    "text, line",
+    [
+        ("replicates: 1000000", "replicates: given 1000000; allowed: less than or equal to 100000"),
+        (
+            "replicates: 50000\ngrid: {draws: [10, 20, 30]}",
+            "points, grid, replicates: given 150,000 points; allowed: at most 100,000",
+        ),
+        (
+            "grid: {%s}" % ", ".join(f"p{i}: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]" for i in range(400)),
+            "points, grid, replicates: given more than 10^400 points; allowed: at most 100,000",
+        ),
+        ("points: [{draws: %s}]" % NESTED_BOMB, "draws: given [['x', "),
+    ],
+    ids=["replicates", "product", "digits", "bomb"],
+)
 def test_a_sweep_that_would_fill_the_memory_is_refused_at_once(tmp_path, text, line):
     (tmp_path / "s.yml").write_text(text)
     tracemalloc.start()

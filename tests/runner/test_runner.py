@@ -112,9 +112,16 @@ def test_nothing_runs_twice(house):
     assert {path.name: path.stat().st_mtime_ns for path in house.out.iterdir()} == before
 
 
-@pytest.mark.parametrize("old, new", [
-    ("# 2 · Double", "# 2 · Twice"),
-    ('"# 2 · Double"}', '"# 2 · Double"}, {"cell_type": "markdown", "id": "x", "metadata": {}, "source": "Look:\\nthere"}')])
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("# 2 · Double", "# 2 · Twice"),
+        (
+            '"# 2 · Double"}',
+            '"# 2 · Double"}, {"cell_type": "markdown", "id": "x", "metadata": {}, "source": "Look:\\nthere"}',
+        ),
+    ],
+)
 def test_rewording_a_notebook_runs_none_and_gives_what_running_would(house, old, new):
     house.run()
     house.edit("02_double", old, new)
@@ -199,8 +206,12 @@ def test_a_lost_page_is_rendered_without_running(house):
 
 def test_a_notebook_finds_nothing_of_the_one_before(house):
     house.edit("01_draw", "leak = 1", "leak = 1; import matplotlib.pyplot as plt; plt.rcParams['lines.linewidth'] = 9")
-    house.edit("02_double", "from pathlib", "import matplotlib.pyplot as plt\\n"
-               "assert 'leak' not in globals() and plt.rcParams['lines.linewidth'] != 9\\nfrom pathlib")
+    house.edit(
+        "02_double",
+        "from pathlib",
+        "import matplotlib.pyplot as plt\\n"
+        "assert 'leak' not in globals() and plt.rcParams['lines.linewidth'] != 9\\nfrom pathlib",
+    )
     assert house.run() == ALL
 
 
@@ -221,7 +232,9 @@ def test_a_failure_keeps_the_notebook_that_shows_it(house):
         house.run()
     assert house.manifest()["status"] == "failed" and not house.manifest()["trusted"]
     assert (house.manifest()["stage"], house.manifest()["error"]) == (
-        "02_double", "ZeroDivisionError: division by zero")
+        "02_double",
+        "ZeroDivisionError: division by zero",
+    )
     assert "ZeroDivisionError" in (house.out / "02_double.ipynb").read_text()
     assert "hash" not in house.record("02_double")
     assert not (house.out / REPORT).exists() and hidden(house.out) == []
@@ -259,11 +272,17 @@ def test_a_killed_kernel_is_a_failure_and_no_record(tmp_path):
 
 @pytest.mark.parametrize("name, status", [("SIGINT", 130), ("SIGTERM", 143)])
 def test_an_interrupt_leaves_nothing_behind(tmp_path, name, status):
-    lasting = ("import subprocess, time; child = subprocess.Popen(['sleep', '600']); "
-               "open('.doubled.txt.half', 'w').close(); open('../pid', 'w').write(str(child.pid)); time.sleep(600)")
+    lasting = (
+        "import subprocess, time; child = subprocess.Popen(['sleep', '600']); "
+        "open('.doubled.txt.half', 'w').close(); open('../pid', 'w').write(str(child.pid)); time.sleep(600)"
+    )
     notebooks = tiny.write_chain(tmp_path, double=lasting)
-    started = subprocess.Popen([sys.executable, tiny.ROOT / "report.py", "run", "--notebooks", notebooks, "--out", "run"],
-                               cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    started = subprocess.Popen(
+        [sys.executable, tiny.ROOT / "report.py", "run", "--notebooks", notebooks, "--out", "run"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
         assert started.poll() is None
         time.sleep(0.05)
@@ -310,11 +329,14 @@ def _write(folder, name, content):
     (folder / f"{name}.ipynb").write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize("content, line", [
-    (tiny.notebook(tiny.cell("x = 1")), "has 0 cells tagged parameters"),
-    (tiny.notebook(tiny.cell("speed = 1", "parameters")), "sets speed, which the schema does not have"),
-    (tiny.notebook(tiny.cell("seed = 1", "parameters"), reads=["a.txt"]), "reads a.txt, which no earlier"),
-])
+@pytest.mark.parametrize(
+    "content, line",
+    [
+        (tiny.notebook(tiny.cell("x = 1")), "has 0 cells tagged parameters"),
+        (tiny.notebook(tiny.cell("speed = 1", "parameters")), "sets speed, which the schema does not have"),
+        (tiny.notebook(tiny.cell("seed = 1", "parameters"), reads=["a.txt"]), "reads a.txt, which no earlier"),
+    ],
+)
 def test_a_chain_that_does_not_hold_together_is_refused(tmp_path, content, line):
     _write(tmp_path, "01_x", content)
     with pytest.raises(ChainError, match=line):
@@ -350,9 +372,14 @@ def test_the_compiled_code_of_each_pytensor_has_its_folder(monkeypatch, tmp_path
 
 def test_a_kernel_takes_its_children_and_its_folder_along(tmp_path):
     path = tmp_path / "n.ipynb"
-    path.write_text(json.dumps(tiny.notebook(
-        tiny.cell("run_dir = ''", "parameters"),
-        tiny.cell("import subprocess\nopen('pid', 'w').write(str(subprocess.Popen(['sleep', '600']).pid))"))))
+    path.write_text(
+        json.dumps(
+            tiny.notebook(
+                tiny.cell("run_dir = ''", "parameters"),
+                tiny.cell("import subprocess\nopen('pid', 'w').write(str(subprocess.Popen(['sleep', '600']).pid))"),
+            )
+        )
+    )
     with WarmKernel() as warm:
         folder = warm.folder
         warm.run(path, tmp_path / "out.ipynb", {"run_dir": "."}, tmp_path)
@@ -400,14 +427,20 @@ def test_a_folder_without_a_finished_run_is_not_rendered(tmp_path):
     assert (done.returncode, done.stderr) == (2, ".: allowed: the folder of a finished run\n")
 
 
-FAILED = {"trusted": False, "cautions": [], "checks": [
-    {"name": "largest R-hat", "value": 1.51234, "limit": 1.01, "passed": False, "advice": "draw more"}]}
+FAILED = {
+    "trusted": False,
+    "cautions": [],
+    "checks": [{"name": "largest R-hat", "value": 1.51234, "limit": 1.01, "passed": False, "advice": "draw more"}],
+}
 
 
-@pytest.mark.parametrize("verdict, status, line", [
-    (tiny.VERDICT, 0, "trusted: all 1 checks passed"),
-    (FAILED, 3, "  largest R-hat 1.512 (limit 1.01): draw more"),
-])
+@pytest.mark.parametrize(
+    "verdict, status, line",
+    [
+        (tiny.VERDICT, 0, "trusted: all 1 checks passed"),
+        (FAILED, 3, "  largest R-hat 1.512 (limit 1.01): draw more"),
+    ],
+)
 def test_the_status_says_whether_to_trust(tmp_path, verdict, status, line):
     notebooks = tiny.write_chain(tmp_path, verdict=verdict)
     for said in ("", "up to date\n"):
@@ -420,28 +453,57 @@ def test_the_status_says_whether_to_trust(tmp_path, verdict, status, line):
 
 def test_what_is_up_to_date_needs_no_heavy_import(house):
     house.run()
-    code = ("import sys; from runner import cli; status = cli.main(sys.argv[1:]); "
-            "print(sorted({'papermill', 'jupyter_client', 'pymc', 'jinja2', 'numpy'} & sys.modules.keys()))")
-    done = subprocess.run([sys.executable, "-c", code, "run", "--notebooks", house.notebooks, "--out", house.out],
-                          capture_output=True, text=True, cwd=tiny.ROOT)
+    code = (
+        "import sys; from runner import cli; status = cli.main(sys.argv[1:]); "
+        "print(sorted({'papermill', 'jupyter_client', 'pymc', 'jinja2', 'numpy'} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "run", "--notebooks", house.notebooks, "--out", house.out],
+        capture_output=True,
+        text=True,
+        cwd=tiny.ROOT,
+    )
     assert done.stdout.splitlines()[0] == "up to date"
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("params, data, folder", [
-    ("params/default.yml", None, "runs/default"), (None, "data/old faithful.csv", "runs/old faithful"),
-    (None, None, "runs/simulation"), (None, "data/*.csv", "runs/data")])
+@pytest.mark.parametrize(
+    "params, data, folder",
+    [
+        ("params/default.yml", None, "runs/default"),
+        (None, "data/old faithful.csv", "runs/old faithful"),
+        (None, None, "runs/simulation"),
+        (None, "data/*.csv", "runs/data"),
+    ],
+)
 def test_the_default_run_folder(params, data, folder):
     assert str(cli.default_folder(params, data)) == folder
 
 
 def test_the_headline_has_truth_only_where_it_is_known(tmp_path):
-    row = {"parameter": "mu", "component": "0", "truth": "150.0", "posterior_mean": "150.70423", "interval_low": "149.84",
-           "interval_high": "151.59", "em": "150.7", "difference_in_sds": "0.005128"}
+    row = {
+        "parameter": "mu",
+        "component": "0",
+        "truth": "150.0",
+        "posterior_mean": "150.70423",
+        "interval_low": "149.84",
+        "interval_high": "151.59",
+        "em": "150.7",
+        "difference_in_sds": "0.005128",
+    }
     path = tmp_path / "comparison.csv"
     for known in (True, False):
         shown = {name: value for name, value in row.items() if known or name != "truth"}
         path.write_text(",".join(shown) + "\n" + ",".join(shown.values()) + "\n")
         header, line = cli.headline_lines(path)
         assert ("truth" in header) == known
-        assert line.split() == ["mu[0]", *(["150"] if known else []), "150.7", "149.8", "to", "151.6", "150.7", "0.005128"]
+        assert line.split() == [
+            "mu[0]",
+            *(["150"] if known else []),
+            "150.7",
+            "149.8",
+            "to",
+            "151.6",
+            "150.7",
+            "0.005128",
+        ]

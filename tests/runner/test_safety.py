@@ -23,7 +23,8 @@ from mixture.messages import InputError
 from parameters import Parameters, check
 from runner.folder import REPORT, read_json
 from runner.kernels import WarmKernel
-from runner.page import index, render
+from runner.page import index
+from runner.page.render import render
 from runner.params_files import load
 
 ROOT = tiny.ROOT
@@ -78,8 +79,11 @@ def dangers(tree):
 
 
 def test_no_source_runs_or_unpickles_what_it_reads():
-    found = {f"{path.relative_to(ROOT)}:{line} {what}" for path in SOURCES
-             for line, what in dangers(ast.parse(path.read_text(encoding="utf-8")))}
+    found = {
+        f"{path.relative_to(ROOT)}:{line} {what}"
+        for path in SOURCES
+        for line, what in dangers(ast.parse(path.read_text(encoding="utf-8")))
+    }
     assert found == set() and len(SOURCES) > 20
 
 
@@ -131,9 +135,16 @@ def folder(tmp_path, monkeypatch):
     assert not (tmp_path / "touched").exists()
 
 
-@pytest.mark.parametrize("text", [
-    "!!python/object/apply:os.system ['touch touched']", "!!python/object/apply:builtins.open [touched, w]",
-    "!!python/name:os.system", "!!python/object/new:pathlib.Path [touched]", "!!python/module:antigravity"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "!!python/object/apply:os.system ['touch touched']",
+        "!!python/object/apply:builtins.open [touched, w]",
+        "!!python/name:os.system",
+        "!!python/object/new:pathlib.Path [touched]",
+        "!!python/module:antigravity",
+    ],
+)
 def test_yaml_makes_no_objects(folder, text):
     (folder / "params.yml").write_text(f"title: {text}\n")
     with pytest.raises(InputError, match="params.yml: not valid YAML"):
@@ -188,8 +199,24 @@ def test_make_hands_names_on_as_they_are(folder):
         real = name.replace("$$", "$")
         (folder / real).write_text("x\n1\n1\n1\n")  # no two values: refused by the name that it was asked by
         done = subprocess.run(
-            ["make", "-f", ROOT / "Makefile", "-o", ".venv/.ready", f"PYTHON={sys.executable}", "report", f"DATA={name}",
-             "COLUMN='\"$$(touch touched)", "K=1"], cwd=folder, capture_output=True, text=True, timeout=300, env=outside())
+            [
+                "make",
+                "-f",
+                ROOT / "Makefile",
+                "-o",
+                ".venv/.ready",
+                f"PYTHON={sys.executable}",
+                "report",
+                f"DATA={name}",
+                "COLUMN='\"$$(touch touched)",
+                "K=1",
+            ],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env=outside(),
+        )
         assert "column: given '\\'\"$(touch touched)'; allowed: one of x" in done.stderr, done.stderr
 
 
@@ -218,7 +245,9 @@ def assert_harmless(browser, path, *literal):
     time.sleep(0.5)
     assert browser.execute_script("return document.readyState") == "complete"  # an alert would raise here
     asked = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    urls = {message["params"]["request"]["url"] for message in asked if message["method"] == "Network.requestWillBeSent"}
+    urls = {
+        message["params"]["request"]["url"] for message in asked if message["method"] == "Network.requestWillBeSent"
+    }
     assert {url for url in urls if not url.startswith("data:")} == {path.as_uri()}
     assert not [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     links = browser.execute_script("return [...document.links].map(link => link.getAttribute('href'))")
@@ -243,7 +272,7 @@ def assert_narrow(browser):
 def test_a_parameter_is_shown_as_it_is(browser, tmp_path, name):
     values = Parameters().model_dump() | {name: TITLE if name == "title" else COLUMN}
     chapters = [("01_x", tiny.notebook(tiny.text("# 1 · Chapter"), tiny.cell("seed = 1", "parameters")))]
-    markup = render.render(chapters, {"parameters": values, "versions": {}, "commit": None, "dirty": None})
+    markup = render(chapters, {"parameters": values, "versions": {}, "commit": None, "dirty": None})
     check_page(markup)
     (tmp_path / "page.html").write_text(markup, encoding="utf-8")
     assert_harmless(browser, tmp_path / "page.html", values[name])
@@ -258,11 +287,24 @@ def hostile(tmp_path_factory):
     data = house / "<b>folder<`b>" / FILE
     with open(data, "w", encoding="utf-8") as file:
         pd.DataFrame({COLUMN: simulated(120).value}).to_csv(file, index=False)
-    values = {"data": str(data.relative_to(house)), "column": COLUMN, "title": TITLE, "n_components": 2,
-              "draws": 50, "tune": 50, "chains": 2, "em_starts": 3}
+    values = {
+        "data": str(data.relative_to(house)),
+        "column": COLUMN,
+        "title": TITLE,
+        "n_components": 2,
+        "draws": 50,
+        "tune": 50,
+        "chains": 2,
+        "em_starts": 3,
+    }
     (house / "params.yml").write_text(json.dumps(values))
-    done = subprocess.run([sys.executable, ROOT / "report.py", "run", "params.yml", "--out", "runs/<i>x"], cwd=house,
-                          capture_output=True, text=True, timeout=800)
+    done = subprocess.run(
+        [sys.executable, ROOT / "report.py", "run", "params.yml", "--out", "runs/<i>x"],
+        cwd=house,
+        capture_output=True,
+        text=True,
+        timeout=800,
+    )
     assert done.returncode in (0, 3), done.stderr
     return house / "runs" / "<i>x"
 

@@ -27,8 +27,11 @@ from sweeps import TOLD, House, write
 
 pytestmark = pytest.mark.timeout(600)
 
-UNSURE = {"trusted": False, "cautions": [], "checks": [
-    {"name": "size", "value": 3, "limit": 2, "passed": False, "advice": "less"}]}
+UNSURE = {
+    "trusted": False,
+    "cautions": [],
+    "checks": [{"name": "size", "value": 3, "limit": 2, "passed": False, "advice": "less"}],
+}
 
 
 @pytest.fixture
@@ -41,11 +44,14 @@ def read(tmp_path):
 
 
 def test_each_point_meets_each_cell_of_the_grid(read):
-    sweep = read("points: [{means: [0, 1], n_samples: 10}, {means: [0, 2]}]\n"
-                 "grid: {draws: [10, 20], tune: [10, 20, 30]}")
+    sweep = read(
+        "points: [{means: [0, 1], n_samples: 10}, {means: [0, 2]}]\ngrid: {draws: [10, 20], tune: [10, 20, 30]}"
+    )
     assert sweep.swept == ("means", "n_samples", "draws", "tune") and len(sweep.points) == 12
-    met = {(point.parameters.means[1], point.parameters.n_samples, point.parameters.draws, point.parameters.tune)
-           for point in sweep.points}
+    met = {
+        (point.parameters.means[1], point.parameters.n_samples, point.parameters.draws, point.parameters.tune)
+        for point in sweep.points
+    }
     assert len(met) == 12 and {n for mean, n, *_ in met if mean == 2} == {Parameters().n_samples}
 
 
@@ -123,8 +129,14 @@ def test_the_sweep_files_are_valid(path, monkeypatch):
 def finished(folder, seconds=10.0, **more):
     """A run folder as a finished run leaves it, as far as a sweep reads it."""
     folder.mkdir(parents=True)
-    manifest = {"status": "finished", "trusted": True, "parameters": {}, "hashes": {"stages": {"01_draw": "x"}},
-                "seconds": {"01_draw": seconds, "total": seconds}, **more}
+    manifest = {
+        "status": "finished",
+        "trusted": True,
+        "parameters": {},
+        "hashes": {"stages": {"01_draw": "x"}},
+        "seconds": {"01_draw": seconds, "total": seconds},
+        **more,
+    }
     (folder / MANIFEST).write_text(json.dumps(manifest))
 
 
@@ -142,11 +154,18 @@ def test_the_estimate_says_what_it_is_judged_by(tmp_path):
 def test_a_row_holds_what_the_run_folder_says(tmp_path):
     point = grid.Point(Parameters(seed=3), 2)
     finished(tmp_path / "a")
-    comparison = pd.DataFrame({"parameter": ["mu", "mu", "w"], "component": [0, 1, 1], "truth": [1.0, 2.0, np.nan],
-                               "posterior_mean": [1.1, 2.1, 0.5]})
+    comparison = pd.DataFrame(
+        {
+            "parameter": ["mu", "mu", "w"],
+            "component": [0, 1, 1],
+            "truth": [1.0, 2.0, np.nan],
+            "posterior_mean": [1.1, 2.1, 0.5],
+        }
+    )
     comparison.to_csv(tmp_path / "a" / "comparison.csv", index=False)
-    (tmp_path / "a" / "verdict.json").write_text(json.dumps(
-        {**UNSURE, "parameters": [{"parameter": "mu", "component": 0, "rhat": 1.5}]}))
+    (tmp_path / "a" / "verdict.json").write_text(
+        json.dumps({**UNSURE, "parameters": [{"parameter": "mu", "component": 0, "rhat": 1.5}]})
+    )
     (tmp_path / "a" / "cost.json").write_text(json.dumps({"seconds_em": 0.5}))
     first, second = results.point_rows(point, tmp_path / "a")
     assert (first["mu_truth"], first["mu_rhat"], first["size"], first["seconds_em"]) == (1.0, 1.5, 3, 0.5)
@@ -186,10 +205,19 @@ def test_the_table_takes_any_values_and_is_whole_or_none(tmp_path, monkeypatch):
 def test_coverage_is_that_of_honest_intervals():
     rng, n = np.random.default_rng(0), 2000
     estimate = rng.normal(size=n)
-    made = pd.DataFrame({
-        "point": [f"p{i}" for i in range(n)], "status": "finished", "outcome": "trusted", "component": 0,
-        "mu_truth": 0.0, "mu_posterior_mean": estimate, "mu_em": 2 * estimate,
-        "mu_interval_low": estimate - 1.96, "mu_interval_high": estimate + 1.96})
+    made = pd.DataFrame(
+        {
+            "point": [f"p{i}" for i in range(n)],
+            "status": "finished",
+            "outcome": "trusted",
+            "component": 0,
+            "mu_truth": 0.0,
+            "mu_posterior_mean": estimate,
+            "mu_em": 2 * estimate,
+            "mu_interval_low": estimate - 1.96,
+            "mu_interval_high": estimate + 1.96,
+        }
+    )
     table = accounts.recovery_table(made).set_index("of")
     assert table.loc["trusted", "coverage_low"] < 0.95 < table.loc["trusted", "coverage_high"]
     assert table.loc["trusted", "em_rmse"] == pytest.approx(2 * table.loc["trusted", "rmse"])
@@ -202,8 +230,11 @@ def laid_out(**columns):
 
 
 def test_the_map_shows_the_worst_of_each_cell_and_how_many_can_be_trusted():
-    made = laid_out(n_samples=[10, 10, 2000, 2000, 30], sds=[[1, 2]] * 3 + [[3, 4]] * 2,
-                    outcome=["trusted", "untrusted", "failed", "trusted", "trusted"])
+    made = laid_out(
+        n_samples=[10, 10, 2000, 2000, 30],
+        sds=[[1, 2]] * 3 + [[3, 4]] * 2,
+        outcome=["trusted", "untrusted", "failed", "trusted", "trusted"],
+    )
     worst, shares = accounts.map_outcomes(made, ["sds", "n_samples"])
     assert list(worst.columns) == ["10", "30", "2,000"] and list(worst.index) == ["sds [1, 2]", "sds [3, 4]"]
     assert worst.values.tolist() == [[1, -1, 2], [-1, 0, 0]]
@@ -321,10 +352,15 @@ def test_the_report_joins_study_and_account_and_the_index_shows_both(tmp_path):
     for name, question in (("study_toy", "Why?"), (sweeps.ACCOUNT, "What came of them?")):
         writes = ["verdict.json"] if name == sweeps.ACCOUNT else []
         notebook = tiny.notebook(
-            tiny.text(f"# {question}"), tiny.cell("run_dir = 'x'", "parameters"),
-            tiny.cell(f"import pathlib\nassert pathlib.Path(run_dir, 'results.parquet').exists()\n"
-                      f"open('{'verdict.json' if writes else '.x'}', 'w').write({json.dumps(tiny.VERDICT)!r})"),
-            reads=["results.parquet"], writes=writes)
+            tiny.text(f"# {question}"),
+            tiny.cell("run_dir = 'x'", "parameters"),
+            tiny.cell(
+                f"import pathlib\nassert pathlib.Path(run_dir, 'results.parquet').exists()\n"
+                f"open('{'verdict.json' if writes else '.x'}', 'w').write({json.dumps(tiny.VERDICT)!r})"
+            ),
+            reads=["results.parquet"],
+            writes=writes,
+        )
         (house.notebooks / f"{name}.ipynb").write_text(json.dumps(notebook))
     text = "title: All of them\nstudy: study_toy\ngrid: {n_samples: [10, 20]}"
     assert house.sweep(text).stdout.splitlines()[-1] == "runs/s/report.html"
@@ -341,12 +377,13 @@ def test_the_report_joins_study_and_account_and_the_index_shows_both(tmp_path):
 def test_a_sweep_over_a_data_file_finds_it_from_its_workers(tmp_path):
     house = House(tmp_path)
     text = (house.notebooks / "01_draw.ipynb").read_text()
-    (house.notebooks / "01_draw.ipynb").write_text(text.replace("seed = 0", "data = None\\nseed = 0").replace(
-        "leak = 1", "assert open(data).read()"))
+    (house.notebooks / "01_draw.ipynb").write_text(
+        text.replace("seed = 0", "data = None\\nseed = 0").replace("leak = 1", "assert open(data).read()")
+    )
     write(tmp_path, "x\n1\n2\n3\n4\n", "mine.csv")
     done = house.sweep("fixed: {data: mine.csv}\ngrid: {draws: [10]}")
     assert done.returncode == 0, done.stdout
-    manifest, = house.out.glob("points/*/manifest.json")
+    (manifest,) = house.out.glob("points/*/manifest.json")
     assert json.loads(manifest.read_text())["parameters"]["data"] == "../../../../mine.csv"
 
 
@@ -358,9 +395,26 @@ def test_a_sweep_of_the_real_notebooks_fills_every_column_and_its_page(tmp_path)
     assert done.returncode in (0, 3), done.stderr
     table, swept = accounts.load_results(tmp_path / "runs" / "s")
     assert len(table) == 8 and swept == ["n_samples", "sds"]
-    told = ["truth", "posterior_mean", "posterior_sd", "interval_low", "interval_high", "em", "em_se", "rhat",
-            "ess_bulk", "ess_tail"]
+    told = [
+        "truth",
+        "posterior_mean",
+        "posterior_sd",
+        "interval_low",
+        "interval_high",
+        "em",
+        "em_se",
+        "rhat",
+        "ess_bulk",
+        "ess_tail",
+    ]
     wanted = [f"{name}_{what}" for name in ("w", "mu", "sigma") for what in told]
-    wanted += ["divergences", "largest R-hat", "seconds_02_bayesian_fit", "seconds_sampling", "seconds_em", "acceptance"]
+    wanted += [
+        "divergences",
+        "largest R-hat",
+        "seconds_02_bayesian_fit",
+        "seconds_sampling",
+        "seconds_em",
+        "acceptance",
+    ]
     assert table[wanted].notna().all().all()
     check_page((tmp_path / "runs" / "s" / REPORT).read_text())

@@ -42,8 +42,14 @@ class Shot(Tracked):
     def start(self, *arguments, text=SIZES):
         write(self.root, text)
         command = [sys.executable, tiny.ROOT / "report.py", "sweep", "s.yml", "--notebooks", self.house.notebooks]
-        self.process = subprocess.Popen(list(map(str, [*command, *arguments])), cwd=self.root, env=self.env, text=True,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            list(map(str, [*command, *arguments])),
+            cwd=self.root,
+            env=self.env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         return self.process
 
     def until(self, ready, seconds=240):
@@ -61,8 +67,11 @@ class Shot(Tracked):
 
     def finished(self):
         """Name and time of each finished point."""
-        return {path.parent.name: path.stat().st_mtime_ns for path in self.house.out.glob(f"points/*/{MANIFEST}")
-                if (read_json(path) or {}).get("status") == "finished"}
+        return {
+            path.parent.name: path.stat().st_mtime_ns
+            for path in self.house.out.glob(f"points/*/{MANIFEST}")
+            if (read_json(path) or {}).get("status") == "finished"
+        }
 
     def go(self):
         (self.root / "go").touch()
@@ -112,8 +121,9 @@ def test_a_worker_or_a_kernel_that_is_killed_costs_no_point(shot, victim):
     sweep.nothing_stays()
 
 
-@pytest.mark.parametrize("name, status", [
-    ("SIGKILL", -9), pytest.param("SIGTERM", 143, marks=slow), pytest.param("SIGINT", 130, marks=slow)])
+@pytest.mark.parametrize(
+    "name, status", [("SIGKILL", -9), pytest.param("SIGTERM", 143, marks=slow), pytest.param("SIGINT", 130, marks=slow)]
+)
 def test_a_sweep_that_is_stopped_continues_where_it_was(shot, name, status):
     sweep = shot()
     process = sweep.start()
@@ -133,8 +143,9 @@ def test_a_sweep_that_is_stopped_continues_where_it_was(shot, name, status):
 
 
 @slow
-@pytest.mark.parametrize("victim, why", [
-    ("os.getppid()", "its worker died 4 times"), ("os.getpid()", "the kernel died in cell")])
+@pytest.mark.parametrize(
+    "victim, why", [("os.getppid()", "its worker died 4 times"), ("os.getpid()", "the kernel died in cell")]
+)
 def test_a_point_that_kills_its_worker_or_kernel_each_time_is_given_up(shot, victim, why):
     twenty = "int(open('numbers.txt').read()) - 20160508 == 20"
     sweep = shot(double=f"import os, signal\nif {twenty}: os.kill({victim}, signal.SIGKILL)")
@@ -161,10 +172,16 @@ def cluster(shot):
         quiet = {"cwd": "/", "env": sweep.env, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         scheduler, *workers = (
             subprocess.Popen([sys.executable, "-m", f"distributed.cli.dask_{kind}", *here, *more], **quiet)
-            for kind, more in (("scheduler", ["--port", "0"]), *[("worker", ["--nthreads", "1", "--death-timeout", "30"])] * 2))
+            for kind, more in (
+                ("scheduler", ["--port", "0"]),
+                *[("worker", ["--nthreads", "1", "--death-timeout", "30"])] * 2,
+            )
+        )
         running.extend([scheduler, *workers])
         found = sweep.until(lambda: (read_json(address) or {}).get("address"))
-        with Client(found, timeout=120) as client:  # a worker that came late could be given 20 behind a point that waits
+        with Client(
+            found, timeout=120
+        ) as client:  # a worker that came late could be given 20 behind a point that waits
             client.wait_for_workers(len(workers), timeout=120)
         return found, scheduler, workers
 
@@ -189,8 +206,12 @@ def test_a_cluster_runs_the_points_and_a_scheduler_that_goes_takes_none_along(sh
     process = sweep.start("--scheduler", address)
     sweep.two_are_done()
     done = sweep.finished()
-    listening = {where.laddr.ip for each in sweep.processes() for where in each.net_connections("inet")
-                 if where.status == psutil.CONN_LISTEN}
+    listening = {
+        where.laddr.ip
+        for each in sweep.processes()
+        for where in each.net_connections("inet")
+        if where.status == psutil.CONN_LISTEN
+    }
     assert listening == {"127.0.0.1"}
     scheduler.kill()
     _, said = process.communicate(timeout=240)
@@ -222,8 +243,11 @@ def small_disk(tmp_path):
     """A file system of 2 MB, where one may be mounted."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = shutil.which("mount") and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], capture_output=True).returncode == 0
+    mounted = (
+        shutil.which("mount")
+        and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", place], capture_output=True).returncode
+        == 0
+    )
     if not mounted:
         pytest.skip("no file system can be mounted here")
     yield place

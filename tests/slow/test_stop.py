@@ -45,8 +45,14 @@ class Stoppable(Tracked):
     def start(self):
         """The process of a new run, in a session of its own as in a terminal."""
         with open(self.root / "said", "w") as said:
-            return subprocess.Popen(list(map(str, self.command)), cwd=self.root, env=self.env,
-                                    stdout=subprocess.DEVNULL, stderr=said, start_new_session=True)
+            return subprocess.Popen(
+                list(map(str, self.command)),
+                cwd=self.root,
+                env=self.env,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                start_new_session=True,
+            )
 
     def stop(self, number, seconds):
         """Send a signal after some seconds, SIGINT to all as Ctrl-C does; the exit status."""
@@ -90,8 +96,13 @@ class StoppableSweep(Stoppable):
         return {name: untimed(manifest) for name, manifest in points.items()}, told
 
 
-READERS = {".json": lambda path: json.loads(path.read_text()), ".ipynb": lambda path: json.loads(path.read_text()),
-           ".parquet": pq.read_table, ".nc": lambda path: load_posterior(path.parent), ".csv": lambda path: path.read_text()}
+READERS = {
+    ".json": lambda path: json.loads(path.read_text()),
+    ".ipynb": lambda path: json.loads(path.read_text()),
+    ".parquet": pq.read_table,
+    ".nc": lambda path: load_posterior(path.parent),
+    ".csv": lambda path: path.read_text(),
+}
 
 
 def read_all(folder):
@@ -105,7 +116,9 @@ def read_all(folder):
 def shoot(each, number, seconds, expected):
     """Stop a run, see what is left, let another finish it, and hold that against an undisturbed one's outcome."""
     status = each.stop(number, seconds)
-    assert each.nothing_remains(), f"{number!r} after {seconds:.2f} s (status {status}) left {[p.cmdline() for p in each.processes()]}"
+    assert each.nothing_remains(), (
+        f"{number!r} after {seconds:.2f} s (status {status}) left {[p.cmdline() for p in each.processes()]}"
+    )
     if status == 128 + signal.SIGINT:
         said = (each.root / "said").read_text()
         assert said.endswith("interrupted; the next run continues\n") and "Traceback" not in said, said
@@ -136,7 +149,9 @@ def test_a_tiny_sweep_stopped_at_any_moment(tmp_path, tracked, number):
     undisturbed = tracked(StoppableSweep, tmp_path / "undisturbed", "--notebooks", notebooks)
     length = undisturbed.finish()
     for i, moment in enumerate(np.random.default_rng(int(number)).uniform(0, length, -(-MOMENTS // len(SIGNALS)))):
-        shoot(tracked(StoppableSweep, tmp_path / str(i), "--notebooks", notebooks), number, moment, undisturbed.outcome())
+        shoot(
+            tracked(StoppableSweep, tmp_path / str(i), "--notebooks", notebooks), number, moment, undisturbed.outcome()
+        )
 
 
 # The parent is killed while it ends its kernel, just after the guard's end.

@@ -58,11 +58,20 @@ def tree_of(sample, components, energy=None, diverging=0, too_deep=0):
     if energy is None:
         energy = np.random.default_rng(0).normal(size=shape)
     flags = np.arange(shape[0] * shape[1]).reshape(shape)
-    return xr.DataTree.from_dict({
-        "posterior": posterior,
-        "sample_stats": xr.Dataset({"energy": (dims, energy), "diverging": (dims, flags < diverging),
-                                    "reached_max_treedepth": (dims, flags < too_deep)}),
-        "log_prior": xr.zeros_like(posterior),
-        "log_likelihood": xr.Dataset({"x": ((*dims, "observation"), mixture_log_likelihood(sample, *components))}),
-        "observed_data": xr.Dataset({name: ("observation", getattr(sample, name)) for name in ("lower", "upper", "count")}),
-    })
+    return xr.DataTree.from_dict(
+        {
+            "posterior": posterior,
+            "sample_stats": xr.Dataset(
+                {
+                    "energy": (dims, energy),
+                    "diverging": (dims, flags < diverging),
+                    "reached_max_treedepth": (dims, flags < too_deep),
+                }
+            ),
+            "log_prior": xr.zeros_like(posterior),
+            "log_likelihood": xr.Dataset({"x": ((*dims, "observation"), mixture_log_likelihood(sample, *components))}),
+            "observed_data": xr.Dataset(
+                {name: ("observation", getattr(sample, name)) for name in ("lower", "upper", "count")}
+            ),
+        }
+    )

@@ -58,13 +58,16 @@ positive = st.floats(1e-300, 1e300)
 def plausible(draw):
     """Parameters of which most are fine, so that what is checked last is reached too."""
     k = draw(st.integers(1, 4))
-    chosen = {"means": draw(st.lists(st.floats(-1e300, 1e300), min_size=k, max_size=k)),
-              "sds": draw(st.lists(positive, min_size=k, max_size=k)),
-              "weights": draw(st.lists(positive, min_size=k, max_size=k).map(lambda w: [x / sum(w) for x in w])),
-              "n_components": draw(st.integers(1, 4)), "n_samples": draw(st.integers(1, 40)),
-              "component_counts": draw(st.sampled_from(["fixed", "random"])),
-              "likelihood": draw(st.sampled_from(["auto", "exact", "grouped"])),
-              "cell_width": draw(st.none() | positive)}
+    chosen = {
+        "means": draw(st.lists(st.floats(-1e300, 1e300), min_size=k, max_size=k)),
+        "sds": draw(st.lists(positive, min_size=k, max_size=k)),
+        "weights": draw(st.lists(positive, min_size=k, max_size=k).map(lambda w: [x / sum(w) for x in w])),
+        "n_components": draw(st.integers(1, 4)),
+        "n_samples": draw(st.integers(1, 40)),
+        "component_counts": draw(st.sampled_from(["fixed", "random"])),
+        "likelihood": draw(st.sampled_from(["auto", "exact", "grouped"])),
+        "cell_width": draw(st.none() | positive),
+    }
     return {
         name: value
         for name, value in chosen.items()
@@ -79,14 +82,48 @@ def deep(opening, closing="", times=5_000):
     return opening * times + closing * times
 
 
-BOMB = "\n".join(["a: &a [x, x, x, x, x, x, x, x, x]", *(
-    f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in zip("abcdefghij", "bcdefghijk"))])
+BOMB = "\n".join(
+    [
+        "a: &a [x, x, x, x, x, x, x, x, x]",
+        *(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in zip("abcdefghij", "bcdefghijk")),
+    ]
+)
 ODD_YAML = [
-    "2001-99-99", "0x_", "!!int a", "!!float x", "!!timestamp a", "!!set {a}", "!!binary '*'", deep("["), deep("{a: "),
-    deep("- "), "1" * 5_000, "0x" + "f" * 5_000, "[0x" + "f" * 5_000 + "]", "{? 0x" + "f" * 5_000 + " : 1}",
-    "&a [*a]", "&a {a: *a}", '"\\ud800"', '"\\0"', '"a\\nb\\u2028c"', "\ufeff1", "\0", "[1", "%", "@", BOMB,
-    "!!python/object/apply:os.system [touch evil]", "!!python/name:os.system ''", "--- 1\n--- 2", "1e999", ".nan",
-    "-.inf", "{a: 1, a: 2}", "{null: 1}", "{[1]: 2}", "{<<: {a: 1}, a: 2}",
+    "2001-99-99",
+    "0x_",
+    "!!int a",
+    "!!float x",
+    "!!timestamp a",
+    "!!set {a}",
+    "!!binary '*'",
+    deep("["),
+    deep("{a: "),
+    deep("- "),
+    "1" * 5_000,
+    "0x" + "f" * 5_000,
+    "[0x" + "f" * 5_000 + "]",
+    "{? 0x" + "f" * 5_000 + " : 1}",
+    "&a [*a]",
+    "&a {a: *a}",
+    '"\\ud800"',
+    '"\\0"',
+    '"a\\nb\\u2028c"',
+    "\ufeff1",
+    "\0",
+    "[1",
+    "%",
+    "@",
+    BOMB,
+    "!!python/object/apply:os.system [touch evil]",
+    "!!python/name:os.system ''",
+    "--- 1\n--- 2",
+    "1e999",
+    ".nan",
+    "-.inf",
+    "{a: 1, a: 2}",
+    "{null: 1}",
+    "{[1]: 2}",
+    "{<<: {a: 1}, a: 2}",
 ]
 texts = st.one_of(
     st.sampled_from(ODD_YAML),

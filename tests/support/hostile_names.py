@@ -1,4 +1,4 @@
 """Names in the input that try to be markup."""
 
-COLUMN = "<img src=x onerror=alert(1)> \"länge\" & $x$"
-TITLE = "Ünïcode </script><script>alert(2)</script> \"quoted\" & <b>bold</b>"
+COLUMN = '<img src=x onerror=alert(1)> "länge" & $x$'
+TITLE = 'Ünïcode </script><script>alert(2)</script> "quoted" & <b>bold</b>'

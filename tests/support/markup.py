@@ -22,9 +22,15 @@ class Elements(HTMLParser):
 def requests(markup):
     """The addresses that a browser would fetch by itself."""
     elements = Elements(markup)
-    fetched = [value for tag, attributes in elements.found for name, value in attributes.items()
-               if name in ("src", "srcset", "data", "poster", "background") or (name == "href" and tag not in ("a",))]
-    fetched += re.findall(r"url\(([^)]*)\)|@import ([^;]*)", "".join(re.findall(r"<style.*?</style>", markup, re.DOTALL)))
+    fetched = [
+        value
+        for tag, attributes in elements.found
+        for name, value in attributes.items()
+        if name in ("src", "srcset", "data", "poster", "background") or (name == "href" and tag not in ("a",))
+    ]
+    fetched += re.findall(
+        r"url\(([^)]*)\)|@import ([^;]*)", "".join(re.findall(r"<style.*?</style>", markup, re.DOTALL))
+    )
     return [address for address in fetched if not str(address).startswith("data:")]
 
 
