@@ -30,7 +30,7 @@ setup: $(READY)  ## set up the environment in .venv; the others do so by themsel
 report: $(READY)  ## write the report on PARAMS, or on DATA with COLUMN and K
 ifdef DATA
 	@$(PYTHON) report.py run -p data $(call quoted,DATA) $(if $(COLUMN),-p column $(call quoted,COLUMN)) \
-	    $(if $(K),-p n_components "$$K") $(if $(OUT),--out "$$OUT")
+	    $(if $(K),-p n_components "$$K") $(if $(SCHEDULER),-p scheduler $(call quoted,SCHEDULER)) $(if $(OUT),--out "$$OUT")
 else
 	@$(PYTHON) report.py run "$$PARAMS" $(if $(OUT),--out "$$OUT")
 endif
@@ -48,7 +48,7 @@ index: $(READY)  ## write runs/index.html, one page over all runs
 	@$(PYTHON) report.py index
 
 figures: runs/default/manifest.json  ## take the README's pictures of the default report, in Chromium
-	@$(PYTHON) -m runner.shots runs/default figures
+	@$(PYTHON) -m runner.page.shots runs/default figures
 
 lab: runs/default/manifest.json  ## open JupyterLab on the notebooks
 	$(PYTHON) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks

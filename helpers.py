@@ -5,9 +5,9 @@ import importlib.metadata
 import pandas as pd
 import xarray as xr
 
+from mixture.atomic import read_from, read_json
 from mixture.components import sort_components
 from mixture.data.sample import Sample
-from mixture.files import read_from, read_json
 
 
 def load_sample(run_dir):

@@ -3,64 +3,21 @@
 The notebooks' parameters cells, the command line, the params and sweep files
 and the README's table all agree with this file; tests/test_parameters.py holds
 them together. Nothing here runs a model: a set of parameters that gets past
-`Parameters` may start a kernel, and one that does not is told in one line.
+`Parameters` may start a kernel, and one that does not is refused in one line.
 """
 
 import difflib
 import glob
 import os
-import reprlib
-from collections import Counter
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-
-class InputError(ValueError):
-    """What the user gave cannot be used; the message is the one line to show."""
+from mixture.messages import USABLE_RANGE, InputError, format_name, format_value, is_usable_range
 
 
-MOST_LINES = 10
 
-
-class _Short(reprlib.Repr):
-    """Bounded, and with a word for numbers that Python does not print."""
-
-    def repr_int(self, number, level):
-        try:
-            return super().repr_int(number, level)
-        except ValueError:
-            return f"a number of about {number.bit_length() * 3 // 10:,} digits"
-
-
-_short = _Short(maxlevel=3, maxstring=100, maxother=100, maxlong=40, maxlist=8, maxdict=8)
-
-
-def shown(value):
-    """A value as a message shows it: its repr, bounded, whatever it is."""
-    text = _short.repr(value)
-    return text if len(text) <= 400 else f"{text[:400]}..."
-
-
-def in_a_line(text, most=300):
-    """The first words of a text, as one printable line."""
-    return "".join(sign if sign.isprintable() else "?" for sign in " ".join(str(text).split())[:most])
-
-
-def word(name):
-    """A name as a message shows it: as it is, if that is short and one line."""
-    text = str(name)
-    return text if text.isprintable() and 0 < len(text) <= 100 else shown(text)
-
-
-def told_apart(low, high):
-    """Whether double precision can square the range from `low` to `high`, and tell values in it apart."""
-    return 1e-100 < high - low < 1e100 and high - low > 1e-9 * max(abs(low), abs(high))
-
-
-RANGE = "a range between 1e-100 and 1e100, and more than 1e-9 of the largest value"
+MAX_LINES = 10  # of one refusal
 
 
 def _refuse_bool(value):
@@ -130,8 +87,8 @@ class Parameters(BaseModel):
     draws: Integer = _field(1000, "sampling", "kept per chain", ge=10, le=10**7)
     tune: Integer = _field(1000, "sampling", "tuning steps per chain, not kept", ge=10, le=10**7)
     target_accept: Annotated[Real, Field(gt=0, lt=1)] = _field(0.9, "sampling", "NUTS target acceptance rate")
-    sampler: Literal["nutpie", "pymc"] = _field(
-        "nutpie", "sampling", "implementation of NUTS for the marginal model; the latent one moves by PyMC's")
+    sampler: Literal["auto", "gibbs", "nutpie", "pymc"] = _field(
+        "auto", "sampling", "of the marginal model: gibbs, or NUTS by nutpie or pymc; auto: gibbs where a sweep is cheap")
     latent_step: Literal["gibbs", "categorical-gibbs", "metropolis"] = _field(
         "gibbs", "sampling", "how the latent model moves the assignments")
     keep_assignments: bool = _field(False, "sampling", "keep the assignment of each observation in each draw")
@@ -157,16 +114,16 @@ class Parameters(BaseModel):
                     f"means, sds, weights: given {len(self.means)}, {len(self.sds)} and {len(self.weights)} values; "
                     "allowed: the same number in each")
             if abs(sum(self.weights) - 1) > 1e-6:
-                raise ValueError(f"weights: given {shown(self.weights)}, which sum to {sum(self.weights):g}; allowed: sum 1")
+                raise ValueError(f"weights: given {format_value(self.weights)}, which sum to {sum(self.weights):g}; allowed: sum 1")
             low = min(mean - sd for mean, sd in zip(self.means, self.sds))
             high = max(mean + sd for mean, sd in zip(self.means, self.sds))
-            if not told_apart(low, high):
-                raise ValueError(f"means, sds: given values from {low:g} to {high:g}; allowed: {RANGE}")
+            if not is_usable_range(low, high):
+                raise ValueError(f"means, sds: given values from {low:g} to {high:g}; allowed: {USABLE_RANGE}")
             if self.n_samples < 2 * self.n_components:
                 raise ValueError(
                     f"n_samples: given {self.n_samples}; allowed: at least 2 x n_components = {2 * self.n_components}")
         elif not os.path.exists(self.data) and not glob.glob(self.data):
-            raise ValueError(f"data: given {shown(self.data)}; allowed: a file, folder or glob that exists")
+            raise ValueError(f"data: given {format_value(self.data)}; allowed: a file, folder or glob that exists")
         if self.model == "latent":
             allowed = {"n_components": self.n_components > 1, "likelihood": self.likelihood != "grouped"}
             for name in (name for name, fine in allowed.items() if not fine):
@@ -193,77 +150,20 @@ def _as_line(error, names):
     if error["type"] == "extra_forbidden":
         near = difflib.get_close_matches(str(name), names, n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; allowed: {', '.join(names)}"
-        return f"{word(name)}: no such parameter{hint}"
+        return f"{format_name(name)}: no such parameter{hint}"
     if inner[-1:] == ["[key]"]:  # what is wrong is a name, and that is shown as given
         inner = []
-    place = name + "".join(f"[{step}]" if isinstance(step, int) else f" {word(step)}" for step in inner)
+    place = name + "".join(f"[{step}]" if isinstance(step, int) else f" {format_name(step)}" for step in inner)
     allowed = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("should be ")
-    return f"{place}: given {shown(error['input'])}; allowed: {allowed}"
+    return f"{place}: given {format_value(error['input'])}; allowed: {allowed}"
 
 
-def check(values: dict[str, Any], schema=Parameters):
+def check(values: dict[str, Any], schema: type[BaseModel] = Parameters) -> Any:
     """The values as `Parameters`, or as another schema; or an `InputError` with a line for each thing wrong."""
     try:
         return schema(**values)
     except ValidationError as error:
         lines = list(dict.fromkeys(_as_line(e, tuple(schema.model_fields)) for e in error.errors()))
-        if len(lines) > MOST_LINES:
-            lines[MOST_LINES:] = [f"and {len(lines) - MOST_LINES:,} more"]
+        if len(lines) > MAX_LINES:
+            lines[MAX_LINES:] = [f"and {len(lines) - MAX_LINES:,} more"]
         raise InputError("\n".join(lines)) from None
-
-
-class _Loader(yaml.SafeLoader):
-    """Plain values only, and no name twice in a mapping: PyYAML would take the last and say nothing."""
-
-    def compose_mapping_node(self, anchor):
-        node = super().compose_mapping_node(anchor)
-        names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-        if twice := [name for name, count in names.items() if count > 1]:
-            raise yaml.constructor.ConstructorError(None, None, f"{word(twice[0])} is given twice", node.start_mark)
-        return node
-
-
-def parse_yaml(text):
-    """The value that a YAML text stands for, plain values only; `yaml.YAMLError` for anything else.
-
-    PyYAML lets through what Python says of a date, a number or a nesting that cannot be.
-    """
-    try:
-        return _Loader(text).get_single_data()
-    except (ValueError, AttributeError, RecursionError, OverflowError) as error:
-        raise yaml.YAMLError(f"{type(error).__name__}: {error}") from None
-
-
-def read_yaml(path) -> dict[str, Any]:
-    """The mapping in a YAML file (empty for an empty file)."""
-    try:
-        values = parse_yaml(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{word(path)}: no such file") from None
-    except (OSError, ValueError) as error:  # ValueError: bytes that are no UTF-8, a path that cannot be one
-        raise InputError(f"{word(path)}: cannot be read ({error.__class__.__name__})") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{word(path)}: not valid YAML ({in_a_line(error)})") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
-        raise InputError(f"{word(path)}: allowed: lines of the form `name: value`")
-    return values
-
-
-def load(path=None, overrides: dict[str, Any] | None = None) -> Parameters:
-    """The parameters in a params file, with overrides, checked.
-
-    Parameters
-    ----------
-    path : path-like, optional
-        A YAML file of `name: value` lines; names left out take their defaults.
-    overrides : dict, optional
-        Values that win over the file's.
-
-    Raises
-    ------
-    InputError
-        One line for each thing wrong.
-    """
-    return check({**({} if path is None else read_yaml(path)), **(overrides or {})})

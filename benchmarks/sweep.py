@@ -20,9 +20,12 @@ import numpy as np
 import yaml
 
 from benchmarks.results import keep
-from runner import chain, grid
-from runner import sweep as engine
-from runner.workers import ONE_CORE, WarmKernel
+from runner.provenance import folder_parameters
+from runner.run import run_chain
+from runner.stages import NOTEBOOKS, ROOT, read_chain
+from runner.sweep import grid
+from runner.sweep import run as sweeps
+from runner.sweep.workers import ONE_CORE, WarmKernel
 
 POINT = {"chains": 2, "draws": 100, "tune": 100, "em_starts": 3}
 EMPTY = {
@@ -35,16 +38,16 @@ EMPTY = {
 def points(folder, count, **fixed):
     """A sweep of so many points that differ in their seed."""
     path = Path(folder) / "sweep.yml"
-    path.write_text(yaml.safe_dump({"params": str(chain.ROOT / "params" / "default.yml"), "fixed": fixed,
+    path.write_text(yaml.safe_dump({"params": str(ROOT / "params" / "default.yml"), "fixed": fixed,
                                     "grid": {"seed": list(range(1, count + 1))}}))
     return grid.read_sweep(path)
 
 
-def swept(sweep, folder, workers, notebooks=chain.NOTEBOOKS):
+def swept(sweep, folder, workers, notebooks=NOTEBOOKS):
     """Seconds of a sweep from nothing, its cluster included; all of its points must have finished."""
     os.environ["MIXTURE_CORES"] = str(workers)
     begun = time.perf_counter()
-    rows = engine.run(sweep, folder, notebooks)
+    rows = sweeps.run_sweep(sweep, folder, notebooks)
     seconds = time.perf_counter() - begun
     assert {row["status"] for row in rows} == {"finished"}
     return seconds
@@ -57,15 +60,15 @@ def looped(sweep, folder):
     for point in sweep.points:
         place = Path(folder) / point.name
         place.mkdir(parents=True)
-        values = chain.folder_parameters(point.parameters, place)
-        for stage in chain.read_chain():
+        values = folder_parameters(point.parameters, place)
+        for stage in read_chain():
             given = yaml.safe_dump({name: values[name] for name in stage.parameters})
             command = [sys.executable, "-m", "papermill", stage.path, stage.notebook, "-y", given, "--no-progress-bar"]
             subprocess.run(command, cwd=place, check=True, capture_output=True)
     return time.perf_counter() - begun
 
 
-class Clock(engine.Audience):
+class Clock(sweeps.SweepListener):
     """Remembers when each point ended."""
 
     def __init__(self):
@@ -85,13 +88,13 @@ def engine_share(folder, count):
     (notebooks / "01_empty.ipynb").write_text(json.dumps(EMPTY))
     sweep, clock = points(folder, count), Clock()
     os.environ["MIXTURE_CORES"] = "1"
-    engine.run(sweep, Path(folder) / "empty", notebooks, audience=clock)
+    sweeps.run_sweep(sweep, Path(folder) / "empty", notebooks, listener=clock)
     alone = []
     with WarmKernel(ONE_CORE) as kernel:
         kernel.warm_up()
         for point in sweep.points:
             begun = time.perf_counter()
-            chain.run(point.parameters, Path(folder) / "alone" / point.name, notebooks, kernel=kernel, page=False)
+            run_chain(point.parameters, Path(folder) / "alone" / point.name, notebooks, kernel=kernel, page=False)
             alone.append(time.perf_counter() - begun)
     swept_each, alone_each = float(np.median(np.diff(clock.ends))), float(np.median(alone[1:]))
     return {"empty chain in a sweep": swept_each, "in one kernel": alone_each, "share": swept_each - alone_each}

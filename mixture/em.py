@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import special
+from scipy import optimize, special
 from scipy.differentiate import hessian
 from sklearn.cluster import kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
@@ -24,9 +24,10 @@ from mixture.components import (
 )
 from mixture.data.sample import Sample
 from mixture.data.simulate import simulate_mixture
-from parameters import InputError
+from mixture.messages import InputError
 
 MOST_ITERATIONS = 20_000
+ROUGH = 1e-5  # gain of the mean log likelihood below which EM creeps, and `_polish` takes over
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,19 +201,67 @@ def _total(sample, components):
 
 
 def _em_on_values(sample, points, tolerance, equal):
-    """scikit-learn's EM from each point: list of ((weights, means, sds), converged)."""
+    """scikit-learn's EM from each point, its slow end shortened by `_polish`: list of (Components, converged)."""
     found = []
-    for w, m, s in points:
-        model = GaussianMixture(
-            len(w), covariance_type="tied" if equal else "spherical", tol=tolerance, max_iter=MOST_ITERATIONS,
-            reg_covar=1e-12, weights_init=w, means_init=m[:, None],
-            precisions_init=s[:1, None] ** -2.0 if equal else s**-2.0)
-        with warnings.catch_warnings():  # the result says whether it converged
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(sample.value[:, None])
-        variances = np.broadcast_to(np.ravel(model.covariances_), len(w))
-        found.append(((model.weights_, model.means_[:, 0], np.sqrt(variances)), model.converged_))
+    for point in points:
+        rough, converged = _gaussian_mixture(sample, point, max(tolerance, ROUGH), equal)
+        if tolerance < ROUGH:
+            rough, converged = _gaussian_mixture(sample, _polish(sample, rough, equal), tolerance, equal)
+        found.append((rough, converged))
     return found
+
+
+def _gaussian_mixture(sample, point, tolerance, equal):
+    w, m, s = point
+    model = GaussianMixture(
+        len(w), covariance_type="tied" if equal else "spherical", tol=tolerance, max_iter=MOST_ITERATIONS,
+        reg_covar=1e-12, weights_init=w / np.sum(w), means_init=m[:, None],
+        precisions_init=s[:1, None] ** -2.0 if equal else s**-2.0)
+    with warnings.catch_warnings():  # the result says whether it converged
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(sample.value[:, None])
+    variances = np.broadcast_to(np.ravel(model.covariances_), len(w))
+    return Components(model.weights_, model.means_[:, 0], np.sqrt(variances)), model.converged_
+
+
+def _polish(sample, point, equal):
+    """The maximum next to a point by L-BFGS, where that is higher, proper and near; otherwise the point itself.
+
+    EM's last steps towards a flat maximum are thousands, each a little shorter than the one before.
+    """
+    k, c = len(point.weights), sample.count / sample.n
+    if k == 1 or np.min(point.weights) < 1e-12:
+        return point
+
+    def components(theta):
+        weights = special.softmax(np.append(theta[: k - 1], 0.0))
+        return Components(weights, theta[k - 1 : 2 * k - 1], np.exp(np.broadcast_to(theta[2 * k - 1 :], k)))
+
+    def objective(theta):
+        w, m, s = components(theta)
+        joint = component_log_likelihood(sample, w, m, s)
+        row = log_sum_components(joint)
+        share = c[:, None] * np.exp(joint - row[:, None])
+        by_mean, by_sd = _slopes(sample, joint - np.log(w), share, m, s)
+        gradient = [(share.sum(axis=0) - w)[:-1], by_mean / s, by_sd.sum(keepdims=True) if equal else by_sd]
+        return -row @ c, -np.concatenate(gradient)
+
+    start = np.concatenate([np.log(point.weights[:-1] / point.weights[-1]), point.means, np.log(point.sds[: 1 if equal else k])])
+    reach = np.append(np.full(k - 1, 12.0), np.full(len(start) - k + 1, 3.0))  # a collapse is further: not to be found from here
+    with np.errstate(all="ignore"):
+        climbed = optimize.minimize(objective, start, jac=True, method="L-BFGS-B", bounds=np.stack([start - reach, start + reach], 1),
+                                    options={"maxiter": 500, "ftol": 1e-15, "gtol": 1e-9})
+    better = np.isfinite(climbed.fun) and climbed.fun <= objective(start)[0]
+    return components(climbed.x) if better and not _collapsed(sample, components(climbed.x), equal) else point
+
+
+def _slopes(sample, log_mass, share, m, s):
+    """Of the log likelihood, by each mean in units of its sd and by each log sd; `share` weighs the rows, shape (M, K)."""
+    if sample.exact:
+        z = (sample.value[:, None] - m) / s
+        return (share * z).sum(axis=0), (share * (z**2 - 1)).sum(axis=0)
+    first, second = _cell_moments(sample, log_mass, share, m, s)
+    return (share * first).sum(axis=0), (share * (second - 1)).sum(axis=0)
 
 
 def _em_on_cells(sample, points, tolerance, equal):
@@ -229,7 +278,10 @@ def _em_on_cells(sample, points, tolerance, equal):
         row = log_sum_components(joint)
         return row @ c, _m_step(sample, c, np.exp(joint - row[..., None]), joint, w, m, s, equal)
 
-    return _climb(step, points, tolerance)
+    rough = _climb(step, points, max(tolerance, ROUGH))
+    if tolerance >= ROUGH:
+        return rough
+    return _climb(step, [_polish(sample, Components(*point), equal) for point, _ in rough], tolerance)
 
 
 def _em_on_samples(samples, start, tolerance, equal):
@@ -271,22 +323,25 @@ def _climb(step, points, tolerance):
 
 def _m_step(sample, c, share, joint, w, m, s, equal):
     """New weights, means and sds from memberships and the moments of truncated Normals."""
-    left, right = ((edge[:, None] - m[:, None, :]) / s[:, None, :] for edge in (sample.lower, sample.upper))
-    log_mass = joint - np.log(w)[:, None, :]
-    with np.errstate(over="ignore", invalid="ignore"):
-        at_left, at_right = (np.exp(-np.square(e) / 2 - np.log(2 * np.pi) / 2 - log_mass) for e in (left, right))
-        first = at_left - at_right
-        second = 1 + left * at_left - right * at_right
     total = np.einsum("m,smk->sk", c, share)
     each = c[:, None] * share / total[:, None, :]
-    far = ~np.isfinite(first) | ~np.isfinite(second) | (share < 1e-14)  # no member there: its moments do not matter
-    first, second = np.where(far, 0, first), np.where(far, 1, second)
+    first, second = _cell_moments(sample, joint - np.log(w)[:, None, :], share, m[:, None, :], s[:, None, :])
     mean = m + s * (each * first).sum(axis=1)
     step = ((m - mean) / s)[:, None, :]
     variance = s**2 * (each * (second + 2 * step * first + step**2)).sum(axis=1)
     if equal:
         variance = np.broadcast_to((total * variance).sum(axis=1, keepdims=True), variance.shape)
     return total, mean, np.sqrt(np.maximum(variance, 1e-12))
+
+
+def _cell_moments(sample, log_mass, share, m, s):
+    """First and second moment within each cell of (x - m) / s, if x is Normal: of truncated Normals, shape (..., M, K)."""
+    left, right = ((edge[:, None] - m) / s for edge in (sample.lower, sample.upper))
+    with np.errstate(over="ignore", invalid="ignore"):
+        at_left, at_right = (np.exp(-np.square(e) / 2 - np.log(2 * np.pi) / 2 - log_mass) for e in (left, right))
+        first, second = at_left - at_right, 1 + left * at_left - right * at_right
+    far = ~np.isfinite(first) | ~np.isfinite(second) | (share < 1e-14)  # no member there: its moments do not matter
+    return np.where(far, 0, first), np.where(far, 1, second)
 
 
 def _collapsed(sample, components, equal):

@@ -7,7 +7,8 @@ wiped clean between notebooks. It talks over sockets in a folder of its own
 (ports would be raced for by parallel runs), and when it ends, for whatever
 reason, its whole process group ends: PyMC's chain workers live there. Where
 the parent itself is killed and can do nothing about it, a guard does: a shell
-that waits for the parent's end.
+that waits for the parent's end. runner.papermill_engine is imported late: papermill
+takes a second, which the kernel uses to import PyMC.
 """
 
 import asyncio
@@ -19,18 +20,22 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from queue import Empty
+from typing import Any
 
 import psutil
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.utils import run_sync
 
+from runner.errors import KernelDied, NotebookError
+
 READY_SECONDS = 300  # a cold machine without bytecode may import for minutes
 
-# What would reach the next notebook: names, open figures, matplotlib's and the inline backend's settings.
-# What is left is imported or compiled, and stays: frozen, so that no collection of garbage walks through it again.
+# Removes what would reach the next notebook: names, open figures, matplotlib's and the inline backend's settings.
+# What was imported or compiled stays, frozen, so that no collection of garbage walks through it again.
 WIPE = """
 import gc, os, sys
 os.chdir({folder!r})
@@ -56,18 +61,6 @@ for name in {modules!r}:
 """
 
 
-class KernelDied(RuntimeError):
-    """The kernel's process ended while it had work to do."""
-
-
-class NotebookError(RuntimeError):
-    """A cell raised; `ename` and `evalue` are the exception's class and message."""
-
-    def __init__(self, ename, evalue):
-        super().__init__(f"{ename}: {evalue}")
-        self.ename, self.evalue = ename, evalue
-
-
 class _ThisPython(KernelSpecManager):
     """Kernels of the running interpreter, whatever specs a user has installed."""
 
@@ -76,7 +69,7 @@ class _ThisPython(KernelSpecManager):
         return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
 
-def kernel_environment(folder):
+def kernel_environment(folder: Path) -> dict[str, str]:
     """The environment of a kernel whose temporary files go to `folder`."""
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     flags = env.get("PYTENSOR_FLAGS", "")
@@ -103,7 +96,7 @@ class WarmKernel:
         Variables that the kernel sees beside its parent's.
     """
 
-    def __init__(self, environment=None):
+    def __init__(self, environment: dict[str, str] | None = None):
         self.environment = environment or {}
 
     def __enter__(self):
@@ -143,33 +136,34 @@ class WarmKernel:
         run_sync(self.manager.cleanup_resources)()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def kill(self):
+    def kill(self) -> None:
         """End the kernel with all that it started; leaving still has to clear up."""
         provisioner = self.manager.provisioner
         begun = provisioner is not None and provisioner.pid is not None
         if begun:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(provisioner.pid, signal.SIGKILL)  # it leads its own session, hence its group
-        # Between the two: without a guard nothing may live, and once waited for its number may become another's.
+        # The guard ends after the kernel is killed, as no kernel may run without a guard; and before the kernel is waited
+        # for, as its process number may then be given to another process, which the guard would kill.
         self.guard.kill()
         self.guard.wait()
         self.guard.stdin.close()
         if begun and provisioner.process is not None:
             provisioner.process.wait()
 
-    def is_alive(self):
+    def is_alive(self) -> bool:
         """Whether the kernel's process is there."""
         provisioner = self.manager.provisioner
         return provisioner is not None and provisioner.process is not None and provisioner.process.poll() is None
 
-    def memory(self):
+    def memory(self) -> int:
         """Bytes of memory that the kernel's process holds; 0 if it is not there."""
         try:
             return psutil.Process(self.manager.provisioner.pid).memory_info().rss if self.is_alive() else 0
         except psutil.NoSuchProcess:
             return 0
 
-    def preload(self, modules):
+    def preload(self, modules: Iterable[str]) -> None:
         """Have the kernel import `modules` (names) without waiting for it."""
         self._execute(PRELOAD.format(modules=list(modules)))
 
@@ -177,7 +171,8 @@ class WarmKernel:
         """Send code that leaves no names behind; the message's id."""
         return self.client.execute(f"get_ipython().reset(new_session=True); exec({code!r}, {{}})", silent=True)
 
-    def run(self, notebook, output, parameters, folder, bar=None):
+    def run(self, notebook: str | os.PathLike, output: str | os.PathLike, parameters: dict[str, Any],
+            folder: str | os.PathLike, bar=None) -> None:
         """Execute one notebook with `folder` as the kernel's working directory.
 
         Parameters
@@ -196,17 +191,17 @@ class WarmKernel:
             A cell raised; the output shows it.
         KernelDied
             The kernel's process ended. The output's last started cell carries
-            an error output; nothing else in it tells.
+            an error output; nothing else in it says so.
         """
-        from runner import engine  # imports papermill
+        from runner import papermill_engine
 
         self.warm_up()
         run_sync(self._wipe)(os.path.realpath(folder))
-        engine.execute(self, notebook, output, parameters, bar)
+        papermill_engine.execute(self, notebook, output, parameters, bar)
 
-    def warm_up(self):
+    def warm_up(self) -> None:
         """Import papermill while the kernel preloads, then wait for the kernel."""
-        from runner import engine  # noqa: F401
+        from runner import papermill_engine  # noqa: F401
 
         if not self._is_ready:
             run_sync(self._wait_until_ready)()

@@ -10,14 +10,20 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from parameters import InputError, check
-from runner import chain
+from mixture.atomic import read_json
+from mixture.code_hash import file_hash
+from mixture.messages import InputError
+from parameters import Parameters, check
+from runner.folder import MANIFEST, is_manifest
+from runner.run import ProgressListener, run_chain
+from runner.stages import NOTEBOOKS, tags
 
 POSTERIOR = "posterior.nc"
 TIMED = {"cost.json"}  # what a run cost is another each time
-MOST_ERRORS = 4.0  # Monte Carlo standard errors that two posteriors of the same model may be apart
-SHOWN = ("image/", "text/html", "application/vnd.")  # figures, tables and what figures play with
+MAX_DISTANCE = 4.0  # Monte Carlo standard errors between two posteriors of the same model
+FIGURES_AND_TABLES = ("image/", "text/html", "application/vnd.")  # and the data of interactive figures
 
 
 @dataclass(frozen=True)
@@ -42,27 +48,27 @@ class Comparison:
     distance: float | None
 
     @property
-    def reproduced(self):
+    def reproduced(self) -> bool:
         """Whether it is as it should be: the same here, within Monte Carlo error elsewhere."""
         if self.changed:
             return False
-        return not self.differing or bool(self.elsewhere) and self.distance is not None and self.distance < MOST_ERRORS
+        return not self.differing or bool(self.elsewhere) and self.distance is not None and self.distance < MAX_DISTANCE
 
-    def lines(self):
-        """It in words."""
+    def lines(self) -> list[str]:
+        """The comparison in words."""
         found = [f"the stored {name} is not as its manifest says: it was changed after the run" for name in self.changed]
         found += [f"not as then: {what}" for what in self.elsewhere]
         found += [f"differs: {what}" for what in self.differing]
         if self.distance is not None:
             found.append(f"the posteriors' means are at most {self.distance:.2f} Monte Carlo standard errors apart "
-                         f"(limit {MOST_ERRORS:g})")
+                         f"(limit {MAX_DISTANCE:g})")
         if not self.reproduced:
             return ["NOT reproduced", *(f"  {line}" for line in found)]
         how = "within Monte Carlo error" if self.differing else "the same, bit by bit"
         return [f"reproduced: {how}", *(f"  {line}" for line in found)]
 
 
-def stored_parameters(folder, manifest):
+def stored_parameters(folder: Path, manifest: dict[str, Any]) -> Parameters:
     """The parameters of a finished run, its data found from here."""
     values = dict(manifest["parameters"])
     if values.get("data") is not None:
@@ -70,7 +76,8 @@ def stored_parameters(folder, manifest):
     return check(values)
 
 
-def reproduce(folder, notebooks=chain.NOTEBOOKS, audience=None):
+def reproduce(folder: str | os.PathLike, notebooks: str | os.PathLike = NOTEBOOKS,
+              listener: ProgressListener | None = None) -> tuple[Comparison, Path | None]:
     """Run a finished report again beside its folder and compare; the fresh folder stays only where they differ.
 
     Returns
@@ -87,15 +94,15 @@ def reproduce(folder, notebooks=chain.NOTEBOOKS, audience=None):
         The fresh run failed.
     """
     folder = Path(folder)
-    manifest = chain.read_json(folder / chain.MANIFEST)
-    if not chain.is_manifest(manifest) or manifest["status"] != "finished":
+    manifest = read_json(folder / MANIFEST)
+    if not is_manifest(manifest) or manifest["status"] != "finished":
         raise InputError(f"{os.path.relpath(folder)}: allowed: the folder of a finished run")
     values = stored_parameters(folder, manifest)
     # Beside the first, so that the way to the data is the same.
     fresh = Path(tempfile.mkdtemp(prefix=f"{folder.resolve().name}-again-", dir=folder.resolve().parent))
     keep = True
     try:
-        again = chain.run(values, fresh, notebooks, audience=audience).manifest
+        again = run_chain(values, fresh, notebooks, listener=listener).manifest
         comparison = compare(folder, manifest, fresh, again)
         keep = not comparison.reproduced
     finally:
@@ -104,15 +111,15 @@ def reproduce(folder, notebooks=chain.NOTEBOOKS, audience=None):
     return comparison, fresh if keep else None
 
 
-def compare(folder, manifest, fresh, again):
+def compare(folder: Path, manifest: dict[str, Any], fresh: Path, again: dict[str, Any]) -> Comparison:
     """A stored run (folder and manifest) against a fresh one."""
     stored, new = manifest["hashes"]["outputs"], again["hashes"]["outputs"]
-    changed = [name for name, content in stored.items() if chain.file_hash(folder / name) != content]
+    changed = [name for name, content in stored.items() if file_hash(folder / name) != content]
     differing = [name for name in sorted((stored.keys() | new.keys()) - TIMED) if stored.get(name) != new.get(name)]
     for name in again["hashes"]["stages"]:
-        differing += _shown_otherwise(folder, fresh, f"{name}.ipynb")
+        differing += _differing_outputs(folder, fresh, f"{name}.ipynb")
     both = all((each / POSTERIOR).exists() for each in (folder, fresh))
-    reads = {name: (chain.read_json(fresh / f"{name}.ipynb") or {})["metadata"]["chain"]["reads"]
+    reads = {name: (read_json(fresh / f"{name}.ipynb") or {})["metadata"]["chain"]["reads"]
              for name in again["hashes"]["stages"]}
     return Comparison(
         _elsewhere(manifest, again, reads), changed, differing, _distance(folder, fresh) if differing and both else None
@@ -122,29 +129,29 @@ def compare(folder, manifest, fresh, again):
 def _elsewhere(manifest, again, reads):
     """In words, what of machine, versions and code is not as it was; `reads` are the files that each stage reads.
 
-    A stage that was given other files by an earlier one is none of these: that would be what there is to explain.
+    A stage whose input files differ is not listed: that difference is what has to be explained.
     """
-    told = []
+    changed = []
     if manifest.get("machine") != again["machine"]:
-        told.append(f"the machine ({_machine(manifest.get('machine'))}; here {_machine(again['machine'])})")
+        changed.append(f"the machine ({_machine(manifest.get('machine'))}; here {_machine(again['machine'])})")
     then, now = manifest["versions"], again["versions"]
-    told += [f"{name} {then.get(name, 'none')}, here {now.get(name, 'none')}"
+    changed += [f"{name} {then.get(name, 'none')}, here {now.get(name, 'none')}"
              for name in sorted(then.keys() | now.keys()) if then.get(name) != now.get(name)]
     before, after = manifest["hashes"], again["hashes"]
     for name, content in after["stages"].items():
         same_input = all(before["outputs"].get(file) == after["outputs"].get(file) for file in reads.get(name, ()))
         if same_input and before["stages"].get(name) != content:
-            told.append(f"{name}: its notebook, code or data")
-    return told
+            changed.append(f"{name}: its notebook, code or data")
+    return changed
 
 
 def _machine(described):
-    return ", ".join(described.values()) if described else "not told"
+    return ", ".join(described.values()) if described else "not recorded"
 
 
-def _shown_otherwise(folder, fresh, name):
+def _differing_outputs(folder, fresh, name):
     """The figures and tables of a notebook that are not the same in both folders."""
-    outputs = [_shown(chain.read_json(each / name) or {"cells": []}) for each in (folder, fresh)]
+    outputs = [_figures_and_tables(read_json(each / name) or {"cells": []}) for each in (folder, fresh)]
     return [
         f"{name}, output of cell {number + 1}"
         for number in sorted(outputs[0].keys() | outputs[1].keys())
@@ -152,23 +159,23 @@ def _shown_otherwise(folder, fresh, name):
     ]
 
 
-def _shown(notebook):
-    """Figures and tables by the number of their cell; other text may tell of time."""
-    shown = {}
+def _figures_and_tables(notebook):
+    """Figures and tables by the number of their cell; other text may hold times."""
+    found = {}
     for number, cell in enumerate(notebook["cells"]):
-        held = [{kind: content for kind, content in output.get("data", {}).items() if kind.startswith(SHOWN)}
+        held = [{kind: content for kind, content in output.get("data", {}).items() if kind.startswith(FIGURES_AND_TABLES)}
                 for output in cell.get("outputs", [])]
-        if "progress" not in chain.tags(cell) and any(held):
-            shown[number] = held
-    return shown
+        if "progress" not in tags(cell) and any(held):
+            found[number] = held
+    return found
 
 
 def _distance(folder, fresh):
     """Monte Carlo standard errors between two posteriors' means; infinite where they are not of the same shape."""
-    from mixture.comparison import monte_carlo_distance
-    from mixture.model import read_posterior
+    from helpers import load_posterior
+    from mixture.check.comparison import monte_carlo_distance
 
     try:
-        return monte_carlo_distance(read_posterior(folder / POSTERIOR), read_posterior(fresh / POSTERIOR))
+        return monte_carlo_distance(load_posterior(folder), load_posterior(fresh))
     except (ValueError, KeyError, OSError):
         return float("inf")

@@ -14,7 +14,7 @@ from hypothesis import settings
 
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
-from runner.shots import open_browser
+from runner.page.shots import open_browser
 
 # `make test` uses the first; `make test-all` asks for the second.
 settings.register_profile("steady", derandomize=True, deadline=None, max_examples=25)

@@ -1,19 +1,45 @@
-"""One call from a sample to all that the verdict needs: the posterior, its densities, and a fit beside it."""
+"""One call from a sample to all that the verdict needs: the posterior, its densities, its modes, and a witness."""
 
 import json
+import sys
+import time
 
-from mixture.bayes.model import add_log_likelihood, add_log_prior, as_dataset, build_model
+import numpy as np
+
+from mixture.atomic import write_atomically, write_json
+from mixture.bayes.gibbs import sample_by_gibbs
+from mixture.bayes.model import add_log_likelihood, add_log_prior, as_dataset, build_model, posterior_draws
+from mixture.bayes.modes import find_modes, weigh_modes
 from mixture.bayes.nuts import sample_posterior, sampling_cost, starting_points
-from mixture.files import write_json, write_whole
-from mixture.parallel import run_parallel
+from mixture.bayes.target import Target
+from mixture.parallel import start_in_background
 
-MOST_BESIDE = 2_000  # values: beyond, the latent model takes too long to be fitted beside
+CHEAP = 300_000  # rows x components: beyond, a sweep takes longer than NUTS is worth
+WITNESS = {"draws": 400, "tune": 400, "target_accept": 0.9, "deepest": 6}  # a bounded number of gradients
+WITNESS_CHAINS, WITNESS_ROWS = 2, 6_000  # rows x components: beyond, a witness would take longer than the fit
 PRIOR_DRAWS = 500
+SHOWN_EVERY = 1.0  # seconds
+
+
+def choose_sampler(seen, n_components, sampler="auto"):
+    """The sampler that `auto` stands for: gibbs where its sweeps are cheap, else nutpie; any other as it is."""
+    if sampler != "auto":
+        return sampler
+    return "gibbs" if len(seen.count) * n_components <= CHEAP else "nutpie"
+
+
+def draw_posterior(sample, priors, em, rng, chains=4, draws=1000, tune=1000, sampler="auto"):
+    """Draws from the marginal model alone; arguments and result as in `fit_posterior` and `sample_by_gibbs`."""
+    chosen = choose_sampler(sample, len(em.weights), sampler)
+    if chosen == "gibbs":
+        return sample_by_gibbs(sample, priors, em, rng, chains, draws, tune)
+    starts = starting_points(priors, em, chains, rng)
+    return sample_posterior(build_model(sample, priors), sample, starts, rng, draws, tune, sampler=chosen)
 
 
 def fit_posterior(sample, seen, priors, em, stream, model="marginal", chains=4, draws=1000, tune=1000, target_accept=0.9,
-                  sampler="nutpie", latent_step="gibbs", keep_assignments=False):
-    """Draw from the posterior, and from that of the other form of the model beside it where that is cheap.
+                  sampler="auto", latent_step="gibbs", keep_assignments=False, progress=None):
+    """Draw from the posterior, and by another sampler beside it where that is cheap.
 
     Parameters
     ----------
@@ -24,38 +50,66 @@ def fit_posterior(sample, seen, priors, em, stream, model="marginal", chains=4, 
     stream : callable
         From the name of a step to its random generator; see `random_stream`.
     model : {"marginal", "latent"}
-    chains, draws, tune, target_accept, sampler, latent_step, keep_assignments :
-        As in `sample_posterior`.
+    sampler : {"auto", "gibbs", "nutpie", "pymc"}
+        Of the marginal model; see `choose_sampler`.
+    chains, draws, tune, target_accept, latent_step, keep_assignments :
+        As in `sample_posterior` and `sample_by_gibbs`.
+    progress : callable, optional
+        As in `sample_by_gibbs`.
 
     Returns
     -------
     xarray.DataTree
         Groups posterior, sample_stats, log_prior, log_likelihood,
-        observed_data, prior, em; and beside, with the other model's, where it
-        was fitted. Attribute seconds, spent in sampling.
+        observed_data, prior, em, modes; and beside, with the witness's, where
+        there is one. Attributes seconds, spent in sampling, and sampler.
     """
-    marginal, settings = build_model(seen, priors), {"draws": draws, "tune": tune, "target_accept": target_accept}
-    starts = starting_points(priors, em, chains, stream("starts"))
+    k = len(em.weights)
+    kind = "latent" if model == "latent" else choose_sampler(seen, k, sampler)
 
-    def sample_marginal():
-        tree = sample_posterior(marginal, seen, starts, stream("nuts"), sampler=sampler, **settings)
-        return add_log_likelihood(tree, seen)
+    def by_gibbs(steps, few):
+        return add_log_likelihood(sample_by_gibbs(seen, priors, em, stream(steps), progress=progress, **few), seen)
 
-    def sample_latent():
-        tree = sample_posterior(build_model(sample, priors, latent=True), sample, starts, stream("latent"), **settings,
-                                latent_step=latent_step, keep_assignments=keep_assignments, progressbar=model == "latent")
-        return add_log_likelihood(tree, sample)
+    def by_nuts(steps, which, few, number):
+        starts = starting_points(priors, em, number, stream(f"{steps} starts"))
+        latent = which == "latent"
+        known = sample if latent else seen
+        more = {"latent_step": latent_step, "keep_assignments": keep_assignments} if latent else {"sampler": which}
+        return add_log_likelihood(
+            sample_posterior(build_model(known, priors, latent), known, starts, stream(steps), **few, **more), known)
 
-    fits = [sample_marginal, sample_latent] if model == "marginal" else [sample_latent, sample_marginal]
-    has_beside = len(em.weights) > 1 and sample.exact and sample.n <= MOST_BESIDE
-    tree, *beside = run_parallel(fits if has_beside else fits[:1])
-    add_log_prior(tree, marginal)
-    for other in beside:
-        del other.attrs["seconds"]  # the same draws give the same file
-        tree["beside"] = other
+    settings = {"draws": draws, "tune": tune}
+    if kind == "gibbs":
+        cheap = k > 1 and len(seen.count) * k <= WITNESS_ROWS
+        witness = start_in_background(lambda: by_nuts("witness", "nutpie", WITNESS, WITNESS_CHAINS)) if cheap else None
+        tree = by_gibbs("gibbs", {"chains": chains, **settings})
+        beside = witness() if cheap else None
+    else:
+        tree = by_nuts("nuts", kind, {**settings, "target_accept": target_accept}, chains)
+        cheap = k > 1 and len(seen.count) * k <= WITNESS_ROWS
+        beside = by_gibbs("witness", {"chains": WITNESS_CHAINS, "draws": WITNESS["draws"]}) if cheap else None
+    if beside is not None:
+        beside.attrs = {"sampler": "nuts" if kind == "gibbs" else "gibbs"}  # no clock: the same draws give the same file
+        tree["beside"] = beside
+    return _completed(tree, seen, priors, em, kind, stream)
+
+
+def _completed(tree, seen, priors, em, kind, stream):
+    """The tree with log prior, prior draws, EM's maximum and the posterior's modes."""
+    add_log_prior(tree, priors)
     prior = priors.draw(PRIOR_DRAWS, stream("prior"))
     tree["prior"], tree["em"] = as_dataset(prior.map(lambda values: values[None])), as_dataset(em.components)
-    tree.attrs["seconds_em"] = em.seconds
+    target = Target.of(seen, priors)
+    if "modes" not in tree:
+        points = target.to_free(posterior_draws(tree).sorted())
+        best = np.unravel_index(tree["sample_stats"]["lp"].values.argmax(), points.shape[:2])
+        maxima = [components for components, reached in em.maxima if reached > em.log_likelihood - 30]
+        modes = find_modes(target, np.array([points[best], *(target.to_free(each) for each in maxima)]))
+        tree["modes"] = modes.dataset(target)
+        nearest = modes.nearest(points.reshape(-1, target.size)).reshape(points.shape[:2])
+        tree["sample_stats"] = tree["sample_stats"].to_dataset().assign(mode=(("chain", "draw"), nearest))
+    tree["modes"] = weigh_modes(tree, target, stream("modes"))
+    tree.attrs |= {"seconds_em": em.seconds, "sampler": kind}
     return tree
 
 
@@ -72,6 +126,22 @@ def save_posterior(tree, run_dir, **provenance):
     """
     cost = {"seconds_em": tree.attrs.pop("seconds_em"), **sampling_cost(tree)}
     seconds, tree.attrs["provenance"] = tree.attrs.pop("seconds"), json.dumps(provenance)
-    write_whole(f"{run_dir}/posterior.nc", lambda path: tree.to_netcdf(path, engine="netcdf4"))
+    write_atomically(f"{run_dir}/posterior.nc", lambda path: tree.to_netcdf(path, engine="netcdf4"))
     write_json(f"{run_dir}/cost.json", cost)
     return seconds
+
+
+class ProgressLine:
+    """Says on stderr how far a long fit has come: sweeps done, how many a second, and about how long the rest takes."""
+
+    def __init__(self, after=SHOWN_EVERY):
+        self.begun = time.perf_counter()
+        self.shown = self.begun + after  # when to say something next
+
+    def __call__(self, done, planned):
+        now = time.perf_counter()
+        if not done or now < self.shown:
+            return
+        self.shown, rate = now + SHOWN_EVERY, done / (now - self.begun)
+        print(f"sampling: {done:,} of {planned:,} sweeps, {rate:,.0f} a second, about {(planned - done) / rate:.0f} s left",
+              file=sys.stderr, flush=True)

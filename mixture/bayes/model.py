@@ -8,6 +8,7 @@ import pytensor
 import pytensor.tensor as pt
 import xarray as xr
 from pymc.distributions.transforms import Interval, ordered
+from scipy import special, stats
 
 from mixture.components import NAMES, Components, mixture_log_likelihood, sort_components
 from mixture.data.cells import group_sample
@@ -60,6 +61,26 @@ class Priors:
         shape = count, len(self.mean_center)
         return sort_components(rng.dirichlet(np.full(shape[1], self.weight_concentration), count),
                                rng.normal(self.mean_center, self.mean_precision**-0.5, shape), self._draw_sds(shape, rng))
+
+    def log_density(self, components):
+        """Log prior density of mixtures, block by block.
+
+        Parameters
+        ----------
+        components : Components, shape (..., K)
+
+        Returns
+        -------
+        weights : ndarray, shape (...)
+        means, sds : ndarray, shape (..., K)
+        """
+        w, mu, sigma = components
+        k, a, scale = w.shape[-1], self.weight_concentration, self.sd_scale
+        weights = special.gammaln(k * a) - k * special.gammaln(a) + (a - 1) * np.log(w).sum(axis=-1)
+        means = (np.log(self.mean_precision / (2 * np.pi)) - self.mean_precision * (mu - self.mean_center) ** 2) / 2
+        sds = {"uniform": stats.uniform(0, scale), "halfnormal": stats.halfnorm(0, scale),
+               "lognormal": stats.lognorm(1, scale=scale)}[self.sd_family].logpdf(sigma)
+        return weights, means, sds
 
     def _draw_sds(self, shape, rng):
         if self.sd_family == "uniform":
@@ -234,20 +255,21 @@ def add_log_likelihood(tree, sample):
     return tree
 
 
-def add_log_prior(tree, model):
+def add_log_prior(tree, priors):
     """The log prior of each draw, by variable, as group log_prior of the tree, which is returned.
 
     Parameters
     ----------
     tree : xarray.DataTree
-        From `sample_posterior`.
-    model : pymc.Model
-        The marginal model, even if the latent one was sampled: both have the same priors.
+        With a posterior group.
+    priors : Priors
     """
-    with model:
-        free = [name for name in NAMES if name in {v.name for v in model.free_RVs}]
-        pm.stats.compute_log_prior(tree, var_names=free, progressbar=False)
-    del tree["log_prior"].attrs["created_at"]  # the same draws give the same file
+    draws, posterior = posterior_draws(tree), tree["posterior"]
+    w, mu, sigma = priors.log_density(draws)
+    terms = {"mu": (("chain", "draw", "component"), mu), "sigma": (("chain", "draw", "component"), sigma)}
+    if draws.weights.shape[-1] > 1:
+        terms["w"] = (("chain", "draw"), w)
+    tree["log_prior"] = xr.Dataset(terms, {dim: posterior[dim] for dim in ("chain", "draw", "component")})
     return tree
 
 

@@ -66,7 +66,7 @@ def starting_points(priors, em, chains, rng, within=10.0):
 
 
 def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_accept=0.9, sampler="nutpie",
-                     latent_step="gibbs", keep_assignments=False, progressbar=True):
+                     latent_step="gibbs", keep_assignments=False, progressbar=True, deepest=10):
     """Sample the posterior, one chain for each starting point.
 
     w, mu and sigma move by NUTS; in the latent model the assignments move by
@@ -91,6 +91,8 @@ def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_a
         Of the latent model; see `mixture.bayes.latent.latent_steps`.
     keep_assignments : bool
         Keep the assignment of each observation in each draw.
+    deepest : int
+        Largest depth of nutpie's trees.
     progressbar : bool
         Show PyMC's, where it is PyMC's sampler that runs, and in this process.
 
@@ -104,7 +106,7 @@ def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_a
     latent = "assignment" in model.named_vars
     with shared_model(model) as model:
         if sampler == "nutpie" and not latent:
-            return _without_clock(_sample_by_nutpie(model, starts, seeds, draws, tune, target_accept))
+            return _without_clock(_sample_by_nutpie(model, starts, seeds, draws, tune, target_accept, deepest))
         if latent:
             starts = [{**start, "assignment": _likeliest(sample, start)} for start in starts]
         progressbar = progressbar and parent_process() is None  # a fork of a kernel must not display anything
@@ -123,11 +125,11 @@ def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_a
 _samplers = weakref.WeakKeyDictionary()  # of models that are compiled already
 
 
-def _sample_by_nutpie(model, starts, seeds, draws, tune, target_accept):
+def _sample_by_nutpie(model, starts, seeds, draws, tune, target_accept, deepest):
     if model not in _samplers:
         _samplers[model] = Nutpie(model)
     begun = time.perf_counter()
-    chains = run_parallel([partial(_samplers[model].chain, start, seed, draws, tune, target_accept)
+    chains = run_parallel([partial(_samplers[model].chain, start, seed, draws, tune, target_accept, deepest)
                       for start, seed in zip(starts, seeds, strict=True)])
     seconds = time.perf_counter() - begun
     posterior, stats = zip(*chains, strict=True)
@@ -156,14 +158,14 @@ class Nutpie:
         self.density.set_extra_values({})
         self.forward, self.backward = unconstrained_function(model), _constrained_function(model)
 
-    def chain(self, start, seed, draws, tune, target_accept):
+    def chain(self, start, seed, draws, tune, target_accept, deepest=10):
         """One chain.
 
         Parameters
         ----------
         start : dict of ndarray, shape (K,)
             As from `starting_points`.
-        seed, draws, tune : int
+        seed, draws, tune, deepest : int
         target_accept : float
 
         Returns
@@ -177,7 +179,7 @@ class Nutpie:
             point.size, lambda: self._density_and_gradient, lambda *_: lambda x: {"point": x},
             [point.dtype], [point.shape], ["point"], make_initial_point_fn=lambda _: point)
         tree = nutpie.sample(compiled, draws=draws, tune=tune, chains=1, cores=1, seed=seed, target_accept=target_accept,
-                             progress_bar=False, save_warmup=False)
+                             progress_bar=False, save_warmup=False, maxdepth=deepest)
         components = self.backward(tree["posterior"]["point"].values[0])
         stats = tree["sample_stats"].to_dataset()[list(STATS)].rename(STATS)
         return Components(*components).map(lambda a: np.broadcast_to(a, (draws, self.k))), stats
@@ -247,13 +249,13 @@ def sampling_cost(tree):
     -------
     dict
         seconds_sampling (tuning counts, compilation does not); acceptance, the
-        mean acceptance rate of NUTS; and in the latent model moved, the share
+        mean acceptance rate of NUTS, or of the jumps of Gibbs sampling; and in the latent model moved, the share
         of assignments changed in a sweep, and label_ess, the effective draws of
         the mean label (0 where it never moved).
     """
     stats = tree["sample_stats"]
-    cost = {"seconds_sampling": float(tree.attrs["seconds"]),
-            "acceptance": float(stats["acceptance_rate"].mean())}
+    accepted = stats["acceptance_rate"].mean() if "acceptance_rate" in stats else tree.attrs["jumps_accepted"]
+    cost = {"seconds_sampling": float(tree.attrs["seconds"]), "acceptance": float(accepted)}
     if "mean_label" in stats:
         cost["moved"], labels = float(stats["moved"].mean()), stats["mean_label"]
         cost["label_ess"] = float(az.ess(labels)) if float(labels.std("draw").min()) > 0 else 0.0

@@ -4,6 +4,7 @@ import arviz as az
 import numpy as np
 import pandas as pd
 
+from mixture.bayes.model import as_dataset, posterior_draws
 from mixture.components import NAMES, Components
 
 
@@ -66,7 +67,7 @@ def monte_carlo_distance(one, other):
     """
     means, errors = [], []
     for tree in (one, other):
-        kept = tree["posterior"].to_dataset()[["mu", "sigma"]]
+        kept = as_dataset(posterior_draws(tree).sorted())[["mu", "sigma"]]  # whatever each names its components by
         means.append(kept.mean(("chain", "draw")))
         errors.append(az.mcse(kept))
     return float((abs(means[0] - means[1]) / np.hypot(*errors)).to_array().max())

@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 from arviz_stats.base import array_stats
 from scipy import special
 
+from mixture.atomic import write_atomically
 from mixture.bayes.model import posterior_draws
 from mixture.components import membership_probabilities
 from mixture.data.sample import Sample
 from mixture.data.source import keep_numbers, open_column
-from mixture.files import write_whole
 
 
 def summarise_memberships(values, draws, interval=0.95):
@@ -36,9 +36,7 @@ def summarise_memberships(values, draws, interval=0.95):
     sample = values if isinstance(values, Sample) else Sample.of_values(values)
     share = []
     for rows in np.array_split(np.arange(len(sample.count)), max(1, len(sample.count) // 500)):
-        lower = sample.lower[rows]
-        part = Sample(lower, lower if sample.exact else sample.upper[rows], sample.count[rows])
-        probability = membership_probabilities(part, *draws)
+        probability = membership_probabilities(sample.rows(rows), *draws)
         bounds = array_stats.hdi(probability, interval, axis=0)
         share.append(np.stack([probability.mean(axis=0), bounds[..., 0], bounds[..., 1]]))
     mean, low, high = np.concatenate(share, axis=1)
@@ -95,4 +93,4 @@ def write_memberships(data, column, tree, path, interval=0.95, missing="refuse")
                 out = out or stack.enter_context(pq.ParquetWriter(part, table.schema))
                 out.write_table(table)
 
-    write_whole(path, write)
+    write_atomically(path, write)

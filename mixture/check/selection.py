@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from mixture.bayes.model import add_log_likelihood, build_model, choose_priors
-from mixture.bayes.nuts import sample_posterior, starting_points
+from mixture.bayes.fit import draw_posterior
+from mixture.bayes.model import add_log_likelihood, choose_priors
 from mixture.check.likelihood import compare_posteriors
 from mixture.check.verdict import judge_chains
 from mixture.em import compare_component_counts, fit_em_proper
@@ -51,6 +51,4 @@ def choose_component_count(sample, k_max, tree, rng, starts=20, tolerance=1e-8, 
 def _fit(sample, k, rng, starts, tolerance, variance, sd_prior, weight_concentration, chains, draws):
     priors = choose_priors(sample, k, sd_prior=sd_prior, weight_concentration=weight_concentration)
     em = fit_em_proper(sample, k, rng, starts, tolerance, variance)
-    model = build_model(sample, priors)
-    tree = sample_posterior(model, sample, starting_points(priors, em, chains, rng), rng, draws, draws, progressbar=False)
-    return add_log_likelihood(tree, sample)
+    return add_log_likelihood(draw_posterior(sample, priors, em, rng, chains, draws, draws), sample)

@@ -1,6 +1,6 @@
 """How far to trust a fit: the chains, then the model."""
 
-import itertools
+import math
 from typing import NamedTuple
 
 import arviz as az
@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mixture.bayes.labels import match_components
 from mixture.bayes.model import as_dataset, observed_sample, posterior_draws
 from mixture.check.comparison import compare_fits, monte_carlo_distance
 from mixture.check.likelihood import total_log_likelihood
-from mixture.components import NAMES, mixture_log_density
+from mixture.components import NAMES, Components, mixture_log_density
 
 RHAT_LIMIT, ESS_PER_CHAIN, BFMI_LIMIT = 1.01, 100, 0.3  # Vehtari et al. 2021; Betancourt 2018
+SETTLED_RHAT = 1.05  # of a witness: short, but near enough to compare
+MISSED_LIMIT = 0.01  # of the posterior, in modes that were not visited
 
 
 class Check(NamedTuple):
@@ -83,19 +86,51 @@ def judge(tree, loo, ranks, sensitivity):
 
 
 def judge_beside(tree):
-    """How the fit in group beside fared: largest_rhat, smallest_ess, passed, and how far apart the two are.
+    """What the witness in group beside says.
 
     Returns
     -------
     dict or None
-        None where nothing was fitted beside. apart is in Monte Carlo standard
-        errors, see `monte_carlo_distance`.
+        None where there is no witness. sampler; largest_rhat, its own;
+        settled, whether that is small enough for it to say anything; apart, in
+        Monte Carlo standard errors, see `monte_carlo_distance`.
     """
     if "beside" not in tree:
         return None
-    checks = {check.name: check for check in judge_chains(tree["beside"])}
-    return {"largest_rhat": checks["largest R-hat"].value, "smallest_ess": checks["smallest bulk ESS"].value,
-            "passed": all(check.passed for check in checks.values()), "apart": monte_carlo_distance(tree, tree["beside"])}
+    beside = tree["beside"]
+    rhat = _worst(az.rhat, judged_quantities(beside), np.max)
+    return {"sampler": beside.attrs["sampler"], "largest_rhat": rhat, "settled": rhat <= SETTLED_RHAT,
+            "apart": monte_carlo_distance(tree, beside)}
+
+
+def describe_moves(tree):
+    """How the sampler moved: the attributes of a tree by `sample_by_gibbs`, its jumps and steps; empty for NUTS."""
+    names = ("sampler", "sweeps", "sweeps_between_draws", "jumps_accepted", "steps_accepted", "named_by")
+    return {name: tree.attrs[name] for name in names if name in tree.attrs}
+
+
+def describe_modes(tree):
+    """The modes of the posterior, and what the draws hold of each.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        From `fit_posterior`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a mode, the one with most draws first: held (share of the
+        draws), least and most (of any one chain's draws), laplace (share by
+        Laplace's approximation), missed, weights, means, sds (lists).
+    """
+    modes, nearest = tree["modes"].to_dataset(), tree["sample_stats"]["mode"].values
+    by_chain = np.array([(nearest == mode).mean(axis=1) for mode in range(modes.sizes["mode"])])
+    table = pd.DataFrame({
+        "held": modes["held"].values, "least": by_chain.min(axis=1), "most": by_chain.max(axis=1),
+        "laplace": modes["share"].values, "missed": modes["missed"].values > 0,
+        **{name: modes[name].values.tolist() for name in Components._fields}})
+    return table.sort_values("held", ascending=False, ignore_index=True)
 
 
 def judged_quantities(tree):
@@ -131,21 +166,39 @@ def judge_chains(tree):
     Returns
     -------
     list of Check
-        R-hat, bulk and tail ESS (the worst over `judged_quantities`), BFMI,
-        divergences, tree depth.
+        R-hat, bulk and tail ESS (the worst over `judged_quantities`); of NUTS
+        BFMI, divergences and tree depth; and, where the modes are known, the
+        share of those that no chain visited.
     """
     quantities, sampling = judged_quantities(tree), tree["sample_stats"].to_dataset()
     ess_limit = ESS_PER_CHAIN * quantities.sizes["chain"]
     rhat = _worst(az.rhat, quantities, np.max)
     bulk, tail = (_worst(az.ess, quantities, np.min, method=method) for method in ("bulk", "tail"))
-    bfmi = float(az.bfmi(tree)["energy"].min())
-    divergences, deepest = (int(sampling[name].sum()) for name in ("diverging", "reached_max_treedepth"))
-    longer = "run longer: raise draws (and tune)"
+    longer = "run longer: raise draws" if tree.attrs.get("sampler") == "gibbs" else "run longer, or with sampler: gibbs"
     return [
         _check("largest R-hat", rhat, RHAT_LIMIT, rhat <= RHAT_LIMIT,
                "see in chapter 3 on what the chains disagree, and what helps"),
-        _check("smallest bulk ESS", bulk, ess_limit, bulk >= ess_limit, longer),
-        _check("smallest tail ESS", tail, ess_limit, tail >= ess_limit, longer),
+        _check("smallest bulk ESS", bulk, ess_limit, bulk >= ess_limit, _more_draws(longer, ess_limit, bulk, quantities)),
+        _check("smallest tail ESS", tail, ess_limit, tail >= ess_limit, _more_draws(longer, ess_limit, tail, quantities)),
+        *(_judge_nuts(tree) if "diverging" in sampling else []),
+        *(_judge_modes(tree) if "modes" in tree and "missed" in tree["modes"] else []),
+    ]
+
+
+def _more_draws(longer, limit, found, quantities):
+    """The advice with the number of draws that will do, half as many again for chance."""
+    if not found > 0:
+        return longer
+    draws = quantities.sizes["draw"] * limit / found * 1.5
+    return f"{longer} to {math.ceil(draws / 100) * 100:,}"
+
+
+def _judge_nuts(tree):
+    """What NUTS tells of its own paths."""
+    sampling = tree["sample_stats"].to_dataset()
+    bfmi = float(az.bfmi(tree)["energy"].min())
+    divergences, deepest = (int(sampling[name].sum()) for name in ("diverging", "reached_max_treedepth"))
+    return [
         _check("smallest BFMI", bfmi, BFMI_LIMIT, bfmi >= BFMI_LIMIT,
                "raise tune, or give a tighter sd_prior"),
         _check("divergences", divergences, 0, divergences == 0,
@@ -153,6 +206,15 @@ def judge_chains(tree):
         _check("draws at the largest tree depth", deepest, 0, deepest == 0,
                "lower target_accept or raise tune: steps are too short to cross the posterior"),
     ]
+
+
+def _judge_modes(tree):
+    """Whether a mode of some mass was missed by every chain."""
+    modes = tree["modes"].to_dataset()
+    missed = float(modes["share"].where(modes["missed"] > 0, 0).sum())
+    return [_check("share of modes that no chain visited", missed, MISSED_LIMIT, missed <= MISSED_LIMIT,
+                   "take sampler: gibbs, which jumps between modes"
+                   if tree.attrs.get("sampler") != "gibbs" else "raise tune and draws")]
 
 
 def parameter_diagnostics(tree):
@@ -174,8 +236,7 @@ def relabel(tree):
     """Give the components the same names in every draw: each is matched to the likeliest draw's.
 
     The matching minimises the squared distance in means, sds (both in units of
-    the sample's sd) and weights over all K! orders up to K = 6, and orders by
-    mean beyond; it undoes whole chains that came out permuted as well as
+    the sample's sd) and weights (Hungarian algorithm); it undoes whole chains that came out permuted as well as
     switches within a chain.
 
     Returns
@@ -184,18 +245,13 @@ def relabel(tree):
         A copy with the posterior relabelled.
     """
     draws, scale = posterior_draws(tree), observed_sample(tree).sd()
-    k = draws.weights.shape[-1]
-    if k > 6:
-        matched = draws.sorted()
-    else:
-        features = np.stack([draws.weights, draws.means / scale, draws.sds / scale], axis=-1)
-        best = np.unravel_index(total_log_likelihood(tree).argmax(), draws.weights.shape[:2])
-        pivot = features[best]
-        pivot = pivot[np.argsort(pivot[:, 1])]
-        orders = np.array(list(itertools.permutations(range(k))))
-        cost = np.stack([((features[..., order, :] - pivot) ** 2).sum(axis=(-1, -2)) for order in orders], axis=-1)
-        chosen = orders[cost.argmin(axis=-1)]
-        matched = draws.map(lambda values: np.take_along_axis(values, chosen, axis=-1))
+    shape = draws.weights.shape
+    features = np.stack([draws.weights, draws.means / scale, draws.sds / scale], axis=-1).reshape(-1, *shape[2:], 3)
+    pivot = features[total_log_likelihood(tree).argmax()]
+    pivot = pivot[np.argsort(pivot[:, 1])]
+    costs = ((features[:, None, :, :] - pivot[None, :, None, :]) ** 2).sum(axis=-1)
+    flat = draws.map(lambda values: values.reshape(-1, shape[2]))
+    matched = match_components(flat, costs).map(lambda values: values.reshape(shape))
     copy = tree.copy()
     copy["posterior"] = tree["posterior"].to_dataset().assign(as_dataset(matched))
     return copy

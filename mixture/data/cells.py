@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mixture.data.sample import MOST_CELLS, Sample
-from parameters import InputError
+from mixture.messages import InputError
 
 SMALL = 2_000  # values below this are never grouped for speed: the exact fit takes seconds
 FINEST = 2**14  # cells over the interquartile range of the first values

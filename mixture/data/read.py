@@ -10,8 +10,8 @@ from tqdm.auto import tqdm
 from mixture.data.cells import Cells, Grid, cells_to_sample, merge_cells, sum_counts
 from mixture.data.sample import MOST_VALUES, Sample
 from mixture.data.source import keep_numbers, open_column
+from mixture.messages import USABLE_RANGE, InputError, format_value, is_usable_range
 from mixture.parallel import available_cores
-from parameters import RANGE, InputError, shown, told_apart
 
 LARGE = 200_000_000  # bytes: beyond, the values are checked as they are read, not before
 ROWS_A_PIECE = 8_000_000  # of a file, for one task
@@ -61,11 +61,11 @@ def read_column(data, column=None, missing="refuse", n_components=1):
 def check_enough(n, low, high, name, n_components):
     """Refuse a sample too small for K components, without any spread, or beyond what doubles can hold apart."""
     if n < 2 * n_components:
-        raise InputError(f"data: column {shown(name)} holds {n} values; allowed: at least 2 x n_components = {2 * n_components}")
+        raise InputError(f"data: column {format_value(name)} holds {n} values; allowed: at least 2 x n_components = {2 * n_components}")
     if low == high:
-        raise InputError(f"data: all {n:,} values in column {shown(name)} are {low:g}; allowed: at least two different values")
-    if not told_apart(low, high):
-        raise InputError(f"data: column {shown(name)} runs from {float(low)} to {float(high)}; allowed: {RANGE}")
+        raise InputError(f"data: all {n:,} values in column {format_value(name)} are {low:g}; allowed: at least two different values")
+    if not is_usable_range(low, high):
+        raise InputError(f"data: column {format_value(name)} runs from {float(low)} to {float(high)}; allowed: {USABLE_RANGE}")
 
 
 def read_sample(data, column=None, missing="refuse", n_components=1, cell_width=None, scheduler=None, progress=True):

@@ -95,6 +95,22 @@ class Sample:
         return {"n": self.n, "rows": len(self.count), "exact": self.exact, "width": self.width, "low": self.low,
                 "high": self.high, "mean": self.mean(), "sd": self.sd(), "quantiles": quantiles}
 
+    def resolution(self):
+        """The smallest difference between values where some are repeated, data units; 0 where all differ.
+
+        What can be repeated was rounded, be it to the last digit that was
+        written; nothing can be known of spreads below that.
+        """
+        if not self.exact:
+            return 0.0
+        gaps = np.diff(np.sort(self.lower))
+        return float(gaps[gaps > 1e-9 * gaps.sum()].min()) if len(gaps) and gaps.min() <= 1e-9 * gaps.sum() else 0.0
+
+    def rows(self, which):
+        """The sample of some rows alone; `which` indexes them."""
+        lower = self.lower[which]
+        return Sample(lower, lower if self.exact else self.upper[which], self.count[which])
+
     def take(self, most, rng):
         """At most `most` observations, drawn without replacement, each as a row of its own."""
         if self.n <= most and self.exact:

@@ -11,7 +11,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from parameters import InputError, in_a_line, shown, word
+from mixture.messages import InputError, format_name, format_value, to_one_line
 
 TEXT = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 PARQUET = (".parquet", ".pq")
@@ -69,11 +69,11 @@ class Column:
 
 
 def _first_line(error):
-    return in_a_line(str(error).strip().split("\n")[0], 200)
+    return to_one_line(str(error).strip().split("\n")[0], 200)
 
 
 def _files(files):
-    return shown(files[0]) if len(files) == 1 else f"{len(files)} files from {shown(files[0])} on"
+    return format_value(files[0]) if len(files) == 1 else f"{len(files)} files from {format_value(files[0])} on"
 
 
 def _suffix(file):
@@ -97,12 +97,12 @@ def find_files(data):
         found = [str(path)] if path.is_file() else sorted(f for f in glob.glob(data, recursive=True) if Path(f).is_file())
     known = ", ".join([*TEXT, *PARQUET])
     if not found:
-        raise InputError(f"data: given {shown(data)}; allowed: a file, folder or glob with files ending in {known}")
+        raise InputError(f"data: given {format_value(data)}; allowed: a file, folder or glob with files ending in {known}")
     formats = {_suffix(f) in PARQUET if _suffix(f) else None for f in found}
     if None in formats:
-        raise InputError(f"data: given {shown(data)}; allowed: files ending in {known}")
+        raise InputError(f"data: given {format_value(data)}; allowed: files ending in {known}")
     if len(formats) > 1:
-        raise InputError(f"data: given {shown(data)}, which holds text and Parquet files; allowed: one of the two")
+        raise InputError(f"data: given {format_value(data)}, which holds text and Parquet files; allowed: one of the two")
     return found
 
 
@@ -146,15 +146,15 @@ def open_column(data, column=None):
     kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
     numeric = [field.name for field in schema if any(is_kind(field.type) for is_kind in kinds)]
     more = ", …" if numeric[MOST_NAMES:] else ""
-    allowed = f"allowed: one of {', '.join(map(word, numeric[:MOST_NAMES]))}{more}"
+    allowed = f"allowed: one of {', '.join(map(format_name, numeric[:MOST_NAMES]))}{more}"
     if not numeric:
         allowed = f"{_files(files)} has no numeric column"
     if column is None and len(numeric) != 1:
         raise InputError(f"column: not given; {allowed}")
     if column is not None and names.count(column) != 1:
-        raise InputError(f"column: given {shown(column)}; {allowed}")
+        raise InputError(f"column: given {format_value(column)}; {allowed}")
     if column is not None and column not in numeric:
-        raise InputError(f"column: given {shown(column)}, which holds {schema.field(column).type}, not numbers; {allowed}")
+        raise InputError(f"column: given {format_value(column)}, which holds {schema.field(column).type}, not numbers; {allowed}")
     return Column(files, column or numeric[0], dataset)
 
 
@@ -173,9 +173,9 @@ def keep_numbers(values, name, missing):
         For missing values that are not to be dropped, and for infinities.
     """
     if np.isinf(values).any():
-        raise InputError(f"data: column {shown(name)} holds {np.isinf(values).sum():,} infinite values; allowed: finite numbers")
+        raise InputError(f"data: column {format_value(name)} holds {np.isinf(values).sum():,} infinite values; allowed: finite numbers")
     gone = np.isnan(values)
     if gone.any() and missing != "drop":
-        raise InputError(f"missing: {gone.sum():,} of {len(values):,} values in column {shown(name)} are missing; allowed: none, "
+        raise InputError(f"missing: {gone.sum():,} of {len(values):,} values in column {format_value(name)} are missing; allowed: none, "
                          "or missing: drop")
     return values[~gone] if gone.any() else values, int(gone.sum())

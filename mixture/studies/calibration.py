@@ -12,9 +12,7 @@ Each model is compiled once and then fitted to one sample after the other. This 
 holds only what the stored ranks depend on; `rank_uniformity` judges them.
 """
 
-import ast
 import functools
-import hashlib
 import os
 import time
 from dataclasses import astuple, dataclass
@@ -26,20 +24,21 @@ import pandas as pd
 import pymc as pm
 from tqdm.auto import tqdm
 
+from mixture.atomic import write_atomically
 from mixture.bayes.latent import latent_steps
 from mixture.bayes.model import Priors, build_model, likelihood_data
 from mixture.bayes.nuts import Nutpie, unconstrained_function
+from mixture.code_hash import code_hash, value_hash
 from mixture.components import NAMES, Components, mixture_log_likelihood, stack_components
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
 from mixture.data.simulate import random_stream, simulate_mixture
-from mixture.files import write_whole
 from mixture.parallel import available_cores
 
 MODELS = ("marginal", "grouped", "latent")
 FITS_PER_TASK = 25
 RANKED_DRAWS = 100  # that the truth is ranked among
-PACKAGE = Path(__file__).resolve().parents[1]
+ROOT, LOCK = Path(__file__).resolve().parents[2], "requirements.lock"
 
 
 @dataclass(frozen=True)
@@ -213,7 +212,7 @@ _refitter = functools.cache(Refitter)  # a worker compiles each model once
 
 def _rank_replicates(model, recipe, replicates, seed, path):
     rows = [row for replicate in replicates for row in rank_truth(_refitter(model, recipe), replicate, seed)]
-    write_whole(path, pd.DataFrame(rows).to_parquet)
+    write_atomically(path, pd.DataFrame(rows).to_parquet)
 
 
 def calibrate(folder, recipe=Recipe(), fits=500, seed=20160508, models=MODELS):
@@ -236,67 +235,22 @@ def calibrate(folder, recipe=Recipe(), fits=500, seed=20160508, models=MODELS):
     pandas.DataFrame
         The rows of `rank_truth`; also in ranks.parquet.
     """
-    folder, code = Path(folder), study_code()
+    folder = Path(folder)
     tasks = []
     for model in models:
         for first in range(0, fits, FITS_PER_TASK):
             replicates = range(first, min(first + FITS_PER_TASK, fits))
-            name = key(model, astuple(recipe), list(replicates), seed, code=code)
+            name = key(__name__, model, astuple(recipe), list(replicates), seed)
             tasks.append((folder / "parts" / f"{name}.parquet", _rank_replicates, (model, recipe, replicates, seed)))
     run_tasks(tasks)
     table = pd.concat([pd.read_parquet(path) for path, *_ in tasks], ignore_index=True)
-    write_whole(folder / "ranks.parquet", table.to_parquet)
+    write_atomically(folder / "ranks.parquet", table.to_parquet)
     return table
 
 
-def key(*parts, code):
-    """A file name for the result of these parts, computed by code with this hash."""
-    return hashlib.sha256(repr((parts, code)).encode()).hexdigest()[:16]
-
-
-def study_code(module=__name__, package=PACKAGE):
-    """Hash of every file under mixture/ that a module imports, directly or through others.
-
-    Parameters
-    ----------
-    module : str
-        Dotted name, such as ``mixture.studies.coverage``.
-    package : Path
-        The folder of the package ``mixture``.
-
-    Returns
-    -------
-    str
-    """
-    found, waiting = {}, [module]
-    while waiting:
-        path = _module_file(waiting.pop(), package)
-        if path and path not in found:
-            found[path] = path.read_bytes()
-            waiting += _imported_names(found[path])
-    named = {path.relative_to(package).as_posix(): content for path, content in found.items()}
-    return hashlib.sha256(repr(sorted(named.items())).encode()).hexdigest()
-
-
-def _module_file(name, package):
-    """The file of a module of the package; None for another package or a name within a module."""
-    first, *rest = name.split(".")
-    path = package.joinpath(*rest)
-    if first != package.name:
-        return None
-    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
-
-
-def _imported_names(source):
-    """Every dotted name that a source may import; a package comes before what is inside it."""
-    names = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    parts = [name.split(".") for name in names]
-    return [".".join(each[:end]) for each in parts for end in range(1, len(each) + 1)]
+def key(module, *parts):
+    """A file name for the result of these parts, computed by a module of this name and all that it imports."""
+    return value_hash([repr(parts), code_hash(ROOT, [module], LOCK)])[:16]
 
 
 def run_tasks(tasks):

@@ -16,13 +16,13 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from mixture.atomic import write_atomically
 from mixture.bayes.model import choose_priors
 from mixture.components import Components
 from mixture.data.sample import Sample
 from mixture.data.simulate import random_stream, simulate_mixture
 from mixture.em import em_standard_errors, fit_em_proper
-from mixture.files import write_whole
-from mixture.studies.calibration import FITS_PER_TASK, Recipe, Refitter, key, run_tasks, statistics, study_code
+from mixture.studies.calibration import FITS_PER_TASK, Recipe, Refitter, key, run_tasks, statistics
 
 LEVELS = (0.5, 0.8, 0.95)
 
@@ -110,7 +110,7 @@ def _refitter(scenario, recipe):
 
 def _cover_replicates(scenario, recipe, replicates, seed, path):
     rows = [row for each in replicates for row in cover_truth(_refitter(scenario, recipe), scenario, each, seed)]
-    write_whole(path, pd.DataFrame(rows).to_parquet)
+    write_atomically(path, pd.DataFrame(rows).to_parquet)
 
 
 def cover(folder, grid, samples=100, seed=20160508, tune=300, draws=1000):
@@ -131,14 +131,14 @@ def cover(folder, grid, samples=100, seed=20160508, tune=300, draws=1000):
     pandas.DataFrame
         The rows of `cover_truth`; also in coverage.parquet.
     """
-    folder, tasks, code = Path(folder), [], study_code(__name__)
+    folder, tasks = Path(folder), []
     for scenario in grid:
         recipe = Recipe(n=scenario.n, tune=tune, draws=draws)
         for first in range(0, samples, FITS_PER_TASK):
             replicates = range(first, min(first + FITS_PER_TASK, samples))
-            name = key(scenario, recipe, list(replicates), seed, code=code)
+            name = key(__name__, scenario, recipe, list(replicates), seed)
             tasks.append((folder / "parts" / f"{name}.parquet", _cover_replicates, (scenario, recipe, replicates, seed)))
     run_tasks(tasks)
     table = pd.concat([pd.read_parquet(path) for path, *_ in tasks], ignore_index=True)
-    write_whole(folder / "coverage.parquet", table.to_parquet)
+    write_atomically(folder / "coverage.parquet", table.to_parquet)
     return table

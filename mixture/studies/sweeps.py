@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from scipy import stats
 
+from mixture.atomic import read_from, read_json
 from mixture.components import NAMES as QUANTITIES
-from mixture.files import read_from, read_json
 from mixture.show import figures
 
 OUTCOMES = {"trusted": "✓", "untrusted": "✗", "failed": "!", "not run": "–"}  # from good to bad

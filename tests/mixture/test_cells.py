@@ -28,7 +28,7 @@ from mixture.data.read import count_batches, read_sample
 from mixture.data.sample import Sample
 from mixture.data.simulate import random_stream, simulate_cells, simulate_mixture
 from mixture.em import fit_em
-from parameters import InputError
+from mixture.messages import InputError
 
 TRUTH = [0.7, 0.3], [150.0, 200.0], [10.0, 20.0]
 

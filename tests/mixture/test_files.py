@@ -10,8 +10,8 @@ from fits import simulated
 from numpy.testing import assert_array_equal
 
 from helpers import load_posterior, load_sample, load_verdict
+from mixture.atomic import write_atomically, write_json
 from mixture.data.cells import group_sample
-from mixture.files import write_json, write_whole
 
 
 def write(text):
@@ -21,8 +21,8 @@ def write(text):
 
 def test_a_file_is_written_into_its_folder_and_nothing_else(tmp_path):
     path = tmp_path / "new" / "notes.txt"
-    write_whole(path, write("one"))
-    write_whole(path, write("two"))
+    write_atomically(path, write("one"))
+    write_atomically(path, write("two"))
     assert path.read_text() == "two"
     assert os.listdir(path.parent) == ["notes.txt"]
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
@@ -31,27 +31,27 @@ def test_a_file_is_written_into_its_folder_and_nothing_else(tmp_path):
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_a_writer_that_fails_leaves_the_old_file_whole_and_no_temporary(tmp_path, error):
     path = tmp_path / "notes.txt"
-    write_whole(path, write("old"))
+    write_atomically(path, write("old"))
 
     def half(part):
         write("ne")(part)
         raise error
 
     with pytest.raises(error):
-        write_whole(path, half)
+        write_atomically(path, half)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["notes.txt"]
 
 
 def test_the_old_file_stays_readable_until_the_new_one_is_whole(tmp_path):
     path = tmp_path / "notes.txt"
-    write_whole(path, write("old"))
+    write_atomically(path, write("old"))
 
     def look(part):
         write("new")(part)
         assert path.read_text() == "old"
 
-    write_whole(path, look)
+    write_atomically(path, look)
     assert path.read_text() == "new"
 
 
@@ -71,7 +71,7 @@ def test_what_is_missing_is_named_with_how_to_make_it(tmp_path, load, name):
 
 def test_a_run_folder_gives_back_what_was_put_in(tmp_path):
     sample, verdict = group_sample(simulated(50), 0.5), {"trusted": True, "checks": []}
-    write_whole(tmp_path / "sample.parquet", sample.frame().to_parquet)
+    write_atomically(tmp_path / "sample.parquet", sample.frame().to_parquet)
     write_json(tmp_path / "verdict.json", verdict)
     back = load_sample(tmp_path)
     for field in ("lower", "upper", "count"):

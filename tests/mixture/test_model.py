@@ -13,13 +13,13 @@ from pymc.model.transform.conditioning import remove_value_transforms
 from scipy import stats
 
 from helpers import load_posterior
+from mixture.atomic import write_atomically
 from mixture.bayes.model import Priors, add_log_likelihood, build_model, choose_priors, observed_sample, posterior_draws
 from mixture.bayes.nuts import sample_posterior, starting_points
 from mixture.components import NAMES, mixture_log_likelihood, sort_components
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
 from mixture.em import fit_em
-from mixture.files import write_whole
 
 SD_PRIORS = {
     "uniform": lambda scale: stats.uniform(0, scale),
@@ -241,7 +241,7 @@ def test_kept_densities_are_the_models(which, request):
 def test_a_posterior_survives_its_file(which, request, tmp_path):
     found = request.getfixturevalue(which)
     path = tmp_path / "posterior.nc"
-    write_whole(path, lambda part: found.tree.to_netcdf(part, engine="netcdf4"))
+    write_atomically(path, lambda part: found.tree.to_netcdf(part, engine="netcdf4"))
     back = load_posterior(tmp_path)
     assert isinstance(back, xr.DataTree)
     for group in ("posterior", "sample_stats", "log_prior", "log_likelihood", "observed_data", "em"):

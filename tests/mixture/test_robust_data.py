@@ -22,7 +22,8 @@ from mixture.data.cells import choose_likelihood
 from mixture.data.read import check_source, read_sample
 from mixture.data.simulate import random_stream, simulate_sample
 from mixture.em import fit_em_proper
-from parameters import InputError, check
+from mixture.messages import InputError
+from parameters import check
 
 pytestmark = pytest.mark.timeout(900)
 

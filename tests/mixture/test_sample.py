@@ -11,7 +11,7 @@ from mixture.components import mixture_log_density, sort_components
 from mixture.data.cells import choose_likelihood, find_rounding, group_sample
 from mixture.data.sample import Sample
 from mixture.data.simulate import component_counts, random_stream, simulate_mixture
-from parameters import InputError
+from mixture.messages import InputError
 
 positive = st.floats(0.01, 1)
 POST = ([0.7, 0.3], [150.0, 200.0], [10.0, 20.0])

@@ -8,7 +8,7 @@ import pytest
 
 from mixture.data.read import read_column
 from mixture.data.source import open_column
-from parameters import InputError
+from mixture.messages import InputError
 
 VALUES = [1.0, 2.5, 4.0, 8.0]
 

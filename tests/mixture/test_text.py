@@ -14,7 +14,7 @@ from mixture.show.text.chains import CAUSES, CHECKS, check_line, verdict_text
 from mixture.show.text.comparison import answer_text, comparison_table, counts_table
 from mixture.show.text.fit import posterior_table, sensitivity_table
 from mixture.show.text.numbers import decimals_for, estimate, fixed
-from mixture.show.text.wording import wording, write_anew
+from mixture.show.text.wording import FUNCTIONS, write_anew
 
 GOOD = Check("largest R-hat", 1.0011, 1.01, True, "")
 BAD = Check("smallest bulk ESS", 87.3, 400.0, False, "run longer")

@@ -12,7 +12,9 @@ import tiny
 from markup import check_page, order_of_headings
 
 from parameters import Parameters
-from runner import chain, page
+from runner.folder import read_json
+from runner.page import render
+from runner.stages import read_chain
 
 
 def png(width=2, height=1):
@@ -56,7 +58,7 @@ CHAPTERS = [
         tiny.cell("noise", outputs=[
             stream("\x1b[31mred\x1b[0m words"), stream("50%|█████     | 5/10 [00:01<00:01, 5it/s]", "stderr"),
             stream("Sampling took 12 seconds.\n", "stderr"), stream("x.py: UserWarning: careful\n", "stderr"),
-            stream("  \n"), show({page.WIDGET: {"model_id": "1"}, "text/plain": "Output()"})]),
+            stream("  \n"), show({render.WIDGET: {"model_id": "1"}, "text/plain": "Output()"})]),
         tiny.cell("figure", "summary-figure", outputs=[show({"image/png": png(3, 2)}, {"image/png": {"alt": "Main"}}),
                                                        CAPTION]),
         tiny.cell("svg", outputs=[SVG]),
@@ -66,7 +68,7 @@ CHAPTERS = [
 TITLE = "Length & <b>width</b>"
 MANIFEST = {"parameters": Parameters(title=TITLE).model_dump(), "versions": {"python": "3.12.1", "pymc": "6.4.0"},
             "commit": "0123456789abcdef", "dirty": True}
-HTML = page.render(CHAPTERS, MANIFEST)
+HTML = render.render(CHAPTERS, MANIFEST)
 
 
 def test_the_page_is_whole_and_in_order():
@@ -75,13 +77,13 @@ def test_the_page_is_whole_and_in_order():
 
 
 def test_the_stored_notebooks_make_such_a_page():
-    chapters = [(stage.name, chain.read_json(stage.path)) for stage in chain.read_chain()]
-    markup = page.render(chapters, MANIFEST)
+    chapters = [(stage.name, read_json(stage.path)) for stage in read_chain()]
+    markup = render.render(chapters, MANIFEST)
     check_page(markup)
 
 
 def test_the_same_notebooks_give_the_same_bytes():
-    assert page.render(CHAPTERS, MANIFEST) == HTML
+    assert render.render(CHAPTERS, MANIFEST) == HTML
 
 
 def test_the_title_and_raw_html_are_escaped():
@@ -114,7 +116,7 @@ def test_hidden_cells_and_parameters_cells_are_not_shown():
 def test_figures_keep_alt_and_caption():
     assert 'width="2" height="1" alt="A &quot;grey&quot; &lt;bar&gt;"><figcaption><p><em>Two pixels.' in HTML
     assert 'alt="Nothing"' in HTML
-    assert "alt=" not in page.figure("image/png", png(), {})  # for a test to find
+    assert "alt=" not in render.figure("image/png", png(), {})  # for a test to find
 
 
 def test_code_is_folded_and_coloured():
@@ -142,15 +144,15 @@ def test_noise_is_left_out_and_warnings_folded():
     (r"\begin{aligned} a &= b \\ c &= d \end{aligned}", "<mtable"),
 ])
 def test_formulas_become_mathml(tex, markup):
-    assert markup in page.formula(tex)
+    assert markup in render.formula(tex)
 
 
 def test_a_formula_that_cannot_be_read_is_shown_as_it_is():
-    assert page.formula(r"x_1 \left( <") == r"<code>x_1 \left( &lt;</code>"
+    assert render.formula(r"x_1 \left( <") == r"<code>x_1 \left( &lt;</code>"
 
 
 def test_a_price_is_no_formula():
-    assert "<math" not in page.markdown("costs $5 and $6")
+    assert "<math" not in render.markdown("costs $5 and $6")
 
 
 def test_links_between_notebooks_become_links_between_chapters():

@@ -12,8 +12,9 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from mixture.show.text.chains import CHECKS
-from runner import chain, index
-from runner.shots import take_shots
+from runner.folder import MANIFEST, REPORT, VERDICT, read_json
+from runner.page import index
+from runner.page.shots import take_shots
 
 AXE = (files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
 BODY = "return document.body.innerText"
@@ -21,13 +22,13 @@ BODY = "return document.body.innerText"
 
 @pytest.fixture(scope="module")
 def markup(real_run):
-    return (real_run / chain.REPORT).read_text(encoding="utf-8")
+    return (real_run / REPORT).read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def page(browser, real_run):
     """The report in the browser, its figure ready to play with."""
-    browser.get((real_run / chain.REPORT).as_uri())
+    browser.get((real_run / REPORT).as_uri())
     browser.execute_script("localStorage.clear()")  # other pages' tests leave their theme behind
     browser.refresh()
     WebDriverWait(browser, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, ".hands input"))
@@ -62,7 +63,7 @@ def test_nothing_of_the_users_becomes_markup(markup):
 
 
 def test_every_check_of_the_verdict_stands_in_the_summary_with_a_mark(real_run, markup):
-    verdict = chain.read_json(real_run / chain.VERDICT)
+    verdict = read_json(real_run / VERDICT)
     assert {check["name"] for check in verdict["checks"] + verdict["cautions"]} <= CHECKS.keys()
     summary = re.search(r'<section id="summary".*?</section>', markup, re.DOTALL).group()
     for kind, some in (("failed", verdict["checks"]), ("caution", verdict["cautions"])):
@@ -90,7 +91,7 @@ def test_every_figure_says_in_its_alt_text_what_it_shows(markup):
 def test_no_complaint_and_no_request(page, real_run):
     messages = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
     asked = {message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"}
-    assert {address for address in asked if not address.startswith("data:")} == {(real_run / chain.REPORT).as_uri()}
+    assert {address for address in asked if not address.startswith("data:")} == {(real_run / REPORT).as_uri()}
     assert complaints(page) == []
 
 
@@ -197,12 +198,12 @@ def test_without_scripts_and_on_paper_the_static_figure_stands_in(browser, real_
 
     try:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
-        browser.get((real_run / chain.REPORT).as_uri())
+        browser.get((real_run / REPORT).as_uri())
         assert box(".playable > img") > 300 and box(".play") == 0 and box(".switches") == 0
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     try:
-        browser.get((real_run / chain.REPORT).as_uri())
+        browser.get((real_run / REPORT).as_uri())
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
         assert box(".playable > img") > 300 and box(".play") == 0 and box(".side") == 0
         ground = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
@@ -222,7 +223,7 @@ def test_the_index_shows_every_run_and_escapes_all(real_run, browser):
     sweep = real_run.parent / "a sweep"
     for name in ("one", "<i>two"):
         (sweep / name).mkdir(parents=True, exist_ok=True)
-        (sweep / name / chain.MANIFEST).write_text((real_run / chain.MANIFEST).read_text())
+        (sweep / name / MANIFEST).write_text((real_run / MANIFEST).read_text())
     path = index.write_index(real_run.parent)
     text = path.read_text()
     check_page(text)

@@ -9,8 +9,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parameters import NAMES, InputError, Parameters, check, load, read_yaml
-from runner import chain
+from mixture.messages import InputError
+from parameters import NAMES, Parameters, check
+from runner.params_files import load, read_yaml
+from runner.stages import join_lines, read_chain, tags
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,13 +87,13 @@ def test_the_params_files_are_valid(path, monkeypatch):
 
 def notebook_defaults(stage):
     """The literals in a stage's parameters cell."""
-    (cell,) = (cell for cell in stage.cells if "parameters" in chain.tags(cell))
-    tree = ast.parse(chain.source(cell["source"]))
+    (cell,) = (cell for cell in stage.cells if "parameters" in tags(cell))
+    tree = ast.parse(join_lines(cell["source"]))
     assert all(isinstance(node, ast.Assign) for node in tree.body), "a parameters cell holds assignments only"
     return {node.targets[0].id: ast.literal_eval(node.value) for node in tree.body}
 
 
-@pytest.mark.parametrize("stage", chain.read_chain(), ids=lambda stage: stage.name)
+@pytest.mark.parametrize("stage", read_chain(), ids=lambda stage: stage.name)
 def test_a_parameters_cell_holds_the_seeds_own_report(stage, monkeypatch):
     """By itself in JupyterLab, a notebook shows what `make report` runs."""
     monkeypatch.chdir(ROOT)
@@ -102,7 +104,7 @@ def test_a_parameters_cell_holds_the_seeds_own_report(stage, monkeypatch):
 
 
 def test_every_parameter_reaches_a_notebook_or_the_page():
-    used = {name for stage in chain.read_chain() for name in stage.parameters}
+    used = {name for stage in read_chain() for name in stage.parameters}
     assert set(NAMES) - used == {"title"}
 
 

@@ -12,7 +12,8 @@ import tiny
 import xarray as xr
 
 from helpers import load_posterior
-from runner import chain
+from runner.folder import MANIFEST
+from runner.provenance import file_hash
 from runner.reproduce import Comparison, compare, reproduce
 
 FEW = {"n_samples": 100, "draws": 60, "tune": 60, "chains": 2, "em_starts": 3}
@@ -58,11 +59,11 @@ def test_an_output_that_chance_decides_is_named_and_the_fresh_run_kept(house):
     assert done.returncode == 3 and "  differs: doubled.txt" in done.stdout.splitlines()
     assert "not as then" not in done.stdout
     fresh = house / done.stdout.splitlines()[-1]
-    assert (fresh / chain.MANIFEST).exists()
+    assert (fresh / MANIFEST).exists()
 
 
 def test_other_versions_and_machines_are_named(house):
-    path = house / "run" / chain.MANIFEST
+    path = house / "run" / MANIFEST
     manifest = json.loads(path.read_text())
     manifest["versions"]["numpy"], manifest["machine"]["processor"] = "1.0", "Abacus"
     path.write_text(json.dumps(manifest))
@@ -94,7 +95,7 @@ def test_posteriors_are_held_against_each_other_in_monte_carlo_errors(tmp_path, 
         tree["posterior"] = xr.Dataset({key: (v.dims, v.values + shift) for key, v in draws.data_vars.items()})
         tree.to_netcdf(tmp_path / name / "posterior.nc", engine="netcdf4")
     hashes = {
-        name: {"stages": {}, "outputs": {"posterior.nc": chain.file_hash(tmp_path / name / "posterior.nc")}}
+        name: {"stages": {}, "outputs": {"posterior.nc": file_hash(tmp_path / name / "posterior.nc")}}
         for name in "abc"
     }
     manifests = {name: {"hashes": hashes[name], "versions": {"numpy": name}, "machine": {}} for name in "abc"}

@@ -32,10 +32,14 @@ from generated import (
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-import report
-from parameters import NAMES, InputError, Parameters, check, load
-from runner import chain, grid
-from runner import sweep as engine
+from mixture.messages import InputError
+from parameters import NAMES, Parameters, check
+from runner import cli
+from runner.errors import ChainError
+from runner.folder import MANIFEST, REPORT, read_json
+from runner.params_files import load
+from runner.sweep import grid
+from runner.sweep import run as sweeps
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -87,7 +91,7 @@ def call(*arguments):
     """report.main as the command line does: status, standard output and error."""
     out, said = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
-        status = report.main(list(arguments))
+        status = cli.main(list(arguments))
     return status, out.getvalue(), said.getvalue()
 
 
@@ -116,8 +120,8 @@ def test_the_command_line_runs_or_says_why_not_and_touches_nothing(finished, cho
         if status == 0:
             assert said.endswith("report.html\n")
             made = Path(out) if out else next(folder.glob("runs/*"))
-            assert chain.read_json(made / chain.MANIFEST)["status"] == "finished"
-            assert (made / chain.REPORT).stat().st_size > 1000
+            assert read_json(made / MANIFEST)["status"] == "finished"
+            assert (made / REPORT).stat().st_size > 1000
         else:
             assert (status, said) == (2, "")
             assert_clear(error.removesuffix("\n"))
@@ -153,7 +157,7 @@ def sensible(draw):
         "points": st.lists(st.fixed_dictionaries({}, optional=pointed), min_size=1, max_size=3),
         "replicates": st.sampled_from([1, 2, 3] * 4 + [0, 10**5 + 1, 10**400]),
         "study": st.sampled_from(
-            ["study", engine.ACCOUNT] * 4 + ["01_draw", "02_double", "aside", "none", "x" * 300, "../x"]),
+            ["study", sweeps.ACCOUNT] * 4 + ["01_draw", "02_double", "aside", "none", "x" * 300, "../x"]),
     }
     left_out = draw(st.sets(st.sampled_from(["title", "params", "replicates", "study"]), min_size=1))
     return {name: draw(entry) for name, entry in entries.items() if name not in left_out}
@@ -187,9 +191,9 @@ def house(tmp_path_factory):
     """A tiny chain with a study, an account and a notebook that is neither; and a data file."""
     root = tmp_path_factory.mktemp("house")
     notebooks = tiny.write_chain(root)
-    reader = tiny.notebook(tiny.cell("run_dir = 'x'", "parameters"), reads=[engine.results.RESULTS])
+    reader = tiny.notebook(tiny.cell("run_dir = 'x'", "parameters"), reads=[sweeps.RESULTS])
     aside = {**reader, "metadata": {"kernelspec": reader["metadata"]["kernelspec"]}}
-    for name, notebook in {"study": reader, engine.ACCOUNT: reader, "aside": aside}.items():
+    for name, notebook in {"study": reader, sweeps.ACCOUNT: reader, "aside": aside}.items():
         (notebooks / f"{name}.ipynb").write_text(json.dumps(notebook))
     (root / "a.csv").write_text("x\n1\n2\n3\n4\n5\n6\n")
     return root
@@ -200,10 +204,10 @@ def before_workers():
     """Sweeps end where their first worker would start."""
 
     def refuse(*_):
-        raise chain.ChainError("no worker starts here")
+        raise ChainError("no worker starts here")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "connected", refuse)
+        patch.setattr(sweeps, "connected", refuse)
         yield
 
 
@@ -221,9 +225,9 @@ def assert_planned_or_refused(house, sweep, params, out):
             plan, end = error.splitlines()
             assert end == "no worker starts here"
             made = Path(out) if out else Path("runs/s")
-            points = chain.read_json(made / engine.SWEEP)["points"]
+            points = read_json(made / sweeps.SWEEP)["points"]
             assert plan.startswith(f"{len(points)} points: 0 done, {len(points)} to run")
-            table = pd.read_parquet(made / engine.results.RESULTS)
+            table = pd.read_parquet(made / sweeps.RESULTS)
             assert table["point"].tolist() == points and len(set(points)) == len(points)
             assert set(table["status"]) == {"not run"}
         else:

@@ -13,10 +13,15 @@ import psutil
 import pytest
 import tiny
 
-import report
-from parameters import InputError, Parameters, check
-from runner import chain
+from mixture.messages import InputError
+from parameters import Parameters, check
+from runner import cli
+from runner.errors import ChainError
+from runner.folder import MANIFEST, REPORT, locked
 from runner.kernels import WarmKernel, kernel_environment
+from runner.page.report import rewrite_report
+from runner.run import ProgressListener, run_chain
+from runner.stages import read_chain, stage_modules
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -27,7 +32,7 @@ def kernel():
         yield warm
 
 
-class Watcher(chain.Silent):
+class Watcher(ProgressListener):
     """Remembers which stages ran."""
 
     def __init__(self):
@@ -50,7 +55,7 @@ def house(tmp_path, kernel):
 
         def run(self, force=False, **values):
             watcher = Watcher()
-            self.outcome = chain.run(check(values), self.out, self.notebooks, force, kernel, watcher)
+            self.outcome = run_chain(check(values), self.out, self.notebooks, force, kernel, watcher)
             return watcher.ran
 
         def edit(self, name, old, new):
@@ -58,7 +63,7 @@ def house(tmp_path, kernel):
             path.write_text(path.read_text().replace(old, new))
 
         def manifest(self):
-            return json.loads((self.out / chain.MANIFEST).read_text())
+            return json.loads((self.out / MANIFEST).read_text())
 
         def record(self, name):
             return json.loads((self.out / f"{name}.ipynb").read_text())["metadata"]["chain"]
@@ -115,7 +120,7 @@ def test_rewording_a_notebook_runs_none_and_gives_what_running_would(house, old,
     house.edit("02_double", old, new)
     assert house.run() == []
     assert not house.outcome.up_to_date
-    worded, page = house.cells("02_double"), (house.out / chain.REPORT).read_text()
+    worded, page = house.cells("02_double"), (house.out / REPORT).read_text()
     assert house.run() == [] and house.outcome.up_to_date
     house.run(force=True)
     assert house.cells("02_double") == worded
@@ -137,7 +142,7 @@ def test_a_parameter_reruns_the_stages_that_it_reaches(house):
 def test_the_title_is_no_reason_to_run_a_notebook(house):
     house.run()
     assert house.run(title="Another") == []
-    assert "<h1>Another</h1>" in (house.out / chain.REPORT).read_text()
+    assert "<h1>Another</h1>" in (house.out / REPORT).read_text()
     assert house.manifest()["parameters"]["title"] == "Another"
 
 
@@ -182,13 +187,13 @@ def test_force_runs_everything(house):
 
 def test_a_lost_page_is_rendered_without_running(house):
     house.run()
-    page = (house.out / chain.REPORT).read_bytes()
-    (house.out / chain.REPORT).unlink()
+    page = (house.out / REPORT).read_bytes()
+    (house.out / REPORT).unlink()
     assert house.run() == []
-    assert (house.out / chain.REPORT).read_bytes() == page
-    (house.out / chain.REPORT).write_text("spoiled")
-    chain.render(house.out)
-    assert (house.out / chain.REPORT).read_bytes() == page
+    assert (house.out / REPORT).read_bytes() == page
+    (house.out / REPORT).write_text("spoiled")
+    rewrite_report(house.out)
+    assert (house.out / REPORT).read_bytes() == page
     assert house.run() == [] and house.outcome.up_to_date
 
 
@@ -212,14 +217,14 @@ def test_executed_notebooks_keep_no_time_and_no_machine(house):
 
 def test_a_failure_keeps_the_notebook_that_shows_it(house):
     house.edit("02_double", "from pathlib", "1 / 0\\nfrom pathlib")
-    with pytest.raises(chain.ChainError, match="02_double failed: ZeroDivisionError: division by zero"):
+    with pytest.raises(ChainError, match="02_double failed: ZeroDivisionError: division by zero"):
         house.run()
     assert house.manifest()["status"] == "failed" and not house.manifest()["trusted"]
     assert (house.manifest()["stage"], house.manifest()["error"]) == (
         "02_double", "ZeroDivisionError: division by zero")
     assert "ZeroDivisionError" in (house.out / "02_double.ipynb").read_text()
     assert "hash" not in house.record("02_double")
-    assert not (house.out / chain.REPORT).exists() and hidden(house.out) == []
+    assert not (house.out / REPORT).exists() and hidden(house.out) == []
     house.edit("02_double", "1 / 0\\n", "")
     assert house.run() == ["02_double", "03_judge"]
 
@@ -234,21 +239,21 @@ def test_input_that_a_notebook_refuses_is_bad_input(house):
 def test_a_stage_must_write_what_it_promises(house):
     house.run()
     house.edit("02_double", ".write_text(str(number * 2))", "")
-    with pytest.raises(chain.ChainError, match="did not write doubled.txt"):
+    with pytest.raises(ChainError, match="did not write doubled.txt"):
         house.run()
 
 
 def test_a_killed_kernel_is_a_failure_and_no_record(tmp_path):
     notebooks = tiny.write_chain(tmp_path, double="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    with pytest.raises(chain.ChainError, match="02_double failed: the kernel died in cell 4"):
-        chain.run(Parameters(), tmp_path / "run", notebooks)
+    with pytest.raises(ChainError, match="02_double failed: the kernel died in cell 4"):
+        run_chain(Parameters(), tmp_path / "run", notebooks)
     executed = json.loads((tmp_path / "run" / "02_double.ipynb").read_text())
     assert "hash" not in executed["metadata"]["chain"]
     assert [output["ename"] for c in executed["cells"] for output in c.get("outputs", [])] == ["DeadKernelError"]
     assert hidden(tmp_path / "run") == []
     tiny.write_chain(tmp_path)
     watcher = Watcher()
-    chain.run(Parameters(), tmp_path / "run", notebooks, audience=watcher)
+    run_chain(Parameters(), tmp_path / "run", notebooks, listener=watcher)
     assert watcher.ran == ["02_double", "03_judge"]
 
 
@@ -287,7 +292,7 @@ def test_what_a_killed_run_left_half_written_is_cleared(house):
 
 def test_one_run_at_a_time(house):
     house.run()
-    with chain.locked(house.out), pytest.raises(chain.ChainError, match="another run is at work in .*run$"):
+    with locked(house.out), pytest.raises(ChainError, match="another run is at work in .*run$"):
         house.run()
 
 
@@ -312,8 +317,8 @@ def _write(folder, name, content):
 ])
 def test_a_chain_that_does_not_hold_together_is_refused(tmp_path, content, line):
     _write(tmp_path, "01_x", content)
-    with pytest.raises(chain.ChainError, match=line):
-        chain.read_chain(tmp_path)
+    with pytest.raises(ChainError, match=line):
+        read_chain(tmp_path)
 
 
 def test_a_notebook_beside_the_chain_is_left_out(tmp_path):
@@ -321,12 +326,12 @@ def test_a_notebook_beside_the_chain_is_left_out(tmp_path):
     study = tiny.notebook(tiny.text("# a study"))
     del study["metadata"]["chain"]
     _write(notebooks, "05_study", study)
-    assert [stage.name for stage in chain.read_chain(notebooks)] == ALL
+    assert [stage.name for stage in read_chain(notebooks)] == ALL
 
 
 def test_what_the_notebooks_import_is_known_before_they_run(tmp_path):
     notebooks = tiny.write_chain(tmp_path, draw="%matplotlib inline\nimport numpy as np, os.path")
-    assert chain.imported_modules(chain.read_chain(notebooks)) == ["numpy", "os.path", "pathlib"]
+    assert stage_modules(read_chain(notebooks)) == ["numpy", "os.path", "pathlib"]
 
 
 # -- the kernel -------------------------------------------------------------------------------
@@ -415,7 +420,7 @@ def test_the_status_says_whether_to_trust(tmp_path, verdict, status, line):
 
 def test_what_is_up_to_date_needs_no_heavy_import(house):
     house.run()
-    code = ("import sys; import report; status = report.main(sys.argv[1:]); "
+    code = ("import sys; from runner import cli; status = cli.main(sys.argv[1:]); "
             "print(sorted({'papermill', 'jupyter_client', 'pymc', 'jinja2', 'numpy'} & sys.modules.keys()))")
     done = subprocess.run([sys.executable, "-c", code, "run", "--notebooks", house.notebooks, "--out", house.out],
                           capture_output=True, text=True, cwd=tiny.ROOT)
@@ -427,7 +432,7 @@ def test_what_is_up_to_date_needs_no_heavy_import(house):
     ("params/default.yml", None, "runs/default"), (None, "data/old faithful.csv", "runs/old faithful"),
     (None, None, "runs/simulation"), (None, "data/*.csv", "runs/data")])
 def test_the_default_run_folder(params, data, folder):
-    assert str(report.default_folder(params, data)) == folder
+    assert str(cli.default_folder(params, data)) == folder
 
 
 def test_the_headline_has_truth_only_where_it_is_known(tmp_path):
@@ -437,6 +442,6 @@ def test_the_headline_has_truth_only_where_it_is_known(tmp_path):
     for known in (True, False):
         shown = {name: value for name, value in row.items() if known or name != "truth"}
         path.write_text(",".join(shown) + "\n" + ",".join(shown.values()) + "\n")
-        header, line = report.headline_lines(path)
+        header, line = cli.headline_lines(path)
         assert ("truth" in header) == known
         assert line.split() == ["mu[0]", *(["150"] if known else []), "150.7", "149.8", "to", "151.6", "150.7", "0.005128"]

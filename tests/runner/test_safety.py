@@ -19,9 +19,12 @@ from fits import simulated
 from markup import check_page, requests
 
 from mixture.data.read import read_column
-from parameters import InputError, Parameters, check, load
-from runner import chain, index, page
+from mixture.messages import InputError
+from parameters import Parameters, check
+from runner.folder import REPORT, read_json
 from runner.kernels import WarmKernel
+from runner.page import index, render
+from runner.params_files import load
 
 ROOT = tiny.ROOT
 SOURCES = [*ROOT.glob("*.py"), *(ROOT / "mixture").rglob("*.py"), *(ROOT / "runner").rglob("*.py")]
@@ -44,8 +47,15 @@ CALLS = {
     "literal_eval_node",
     "execfile",
 }
-MODULES = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
-HELD_BY = {"yaml": {"load"}, "pd": {"eval", "query"}, "np": {"load"}}
+MODULES = {"pickle", "cPickle", "marshal", "shelve", "dill", "cloudpickle"}
+HELD_BY = {"yaml": {"load"}, "pd": {"eval", "query"}, "np": {"load"}, "joblib": {"load"}}
+HARMLESS = {"joblib": {"cpu_count"}}  # of a module that can unpickle
+
+
+def _is_dangerous(node):
+    """Whether a `from` statement imports from a module that can run or unpickle what it reads."""
+    module = (node.module or "").split(".")[0]
+    return module in MODULES or module in HARMLESS and not {alias.name for alias in node.names} <= HARMLESS[module]
 
 
 def dangers(tree):
@@ -53,7 +63,7 @@ def dangers(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names if alias.name.split(".")[0] in MODULES)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in MODULES:
+        elif isinstance(node, ast.ImportFrom) and _is_dangerous(node):
             yield node.lineno, node.module
         elif isinstance(node, ast.Call):
             called = node.func
@@ -85,6 +95,7 @@ def test_no_notebook_runs_or_unpickles_what_it_reads():
     [
         "import pickle",
         "from joblib import load",
+        "import joblib; joblib.load(x)",
         "eval(x)",
         "yaml.load(x)",
         "pd.read_pickle(x)",
@@ -96,6 +107,10 @@ def test_no_notebook_runs_or_unpickles_what_it_reads():
 )
 def test_the_search_finds_what_it_is_for(code):
     assert list(dangers(ast.parse(code)))
+
+
+def test_the_search_lets_cores_be_counted():
+    assert list(dangers(ast.parse("from joblib import cpu_count\nimport joblib; joblib.cpu_count()"))) == []
 
 
 # -- attempts ---------------------------------------------------------------------------------
@@ -228,7 +243,7 @@ def assert_narrow(browser):
 def test_a_parameter_is_shown_as_it_is(browser, tmp_path, name):
     values = Parameters().model_dump() | {name: TITLE if name == "title" else COLUMN}
     chapters = [("01_x", tiny.notebook(tiny.text("# 1 · Chapter"), tiny.cell("seed = 1", "parameters")))]
-    markup = page.render(chapters, {"parameters": values, "versions": {}, "commit": None, "dirty": None})
+    markup = render.render(chapters, {"parameters": values, "versions": {}, "commit": None, "dirty": None})
     check_page(markup)
     (tmp_path / "page.html").write_text(markup, encoding="utf-8")
     assert_harmless(browser, tmp_path / "page.html", values[name])
@@ -255,12 +270,12 @@ def hostile(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_real_report_on_hostile_names_is_harmless(browser, hostile):
-    markup = (hostile / chain.REPORT).read_text(encoding="utf-8")
+    markup = (hostile / REPORT).read_text(encoding="utf-8")
     check_page(markup)
     assert requests(markup) == []
     assert_harmless(
         browser,
-        hostile / chain.REPORT,
+        hostile / REPORT,
         TITLE,
         COLUMN,
         f"read from {os.path.relpath(hostile.parents[1] / '<b>folder<`b>' / FILE, hostile)}",
@@ -324,7 +339,7 @@ def test_make_lab_keeps_to_this_machine_and_asks_for_its_token(tmp_path):
         start_new_session=True,
     )
     try:
-        served = _wait_for(lambda: next((chain.read_json(path) for path in tmp_path.glob("jpserver-*.json")), None), lab)
+        served = _wait_for(lambda: next((read_json(path) for path in tmp_path.glob("jpserver-*.json")), None), lab)
         url = f"http://127.0.0.1:{served['port']}/api/contents"
         _wait_for(lambda: _reachable(url), lab)
         assert listening(psutil.Process(lab.pid)) <= {"127.0.0.1", "::1"} != set()

@@ -16,11 +16,15 @@ import tiny
 from markup import check_page
 
 from mixture.show.text import sweep as say
-from mixture.studies import sweeps
+from mixture.studies import sweeps as accounts
 from parameters import Parameters
-from runner import chain, grid, index, results, workers
-from runner import sweep as engine
-from sweeps import House, write
+from runner.errors import ChainError
+from runner.folder import MANIFEST, REPORT, locked
+from runner.page import index
+from runner.stages import NOTEBOOKS, Stage
+from runner.sweep import grid, results, workers
+from runner.sweep import run as sweeps
+from sweeps import TOLD, House, write
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -111,7 +115,7 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
 def test_the_sweep_files_are_valid(path, monkeypatch):
     monkeypatch.chdir(tiny.ROOT)
     sweep = grid.read_sweep(path)
-    assert len(sweep.points) >= 4 and engine.read_stages(sweep, chain.NOTEBOOKS)
+    assert len(sweep.points) >= 4 and sweeps.read_stages(sweep, NOTEBOOKS)
 
 
 # -- the estimate and the table ---------------------------------------------------------------
@@ -122,18 +126,18 @@ def finished(folder, seconds=10.0, **more):
     folder.mkdir(parents=True)
     manifest = {"status": "finished", "trusted": True, "parameters": {}, "hashes": {"stages": {"01_draw": "x"}},
                 "seconds": {"01_draw": seconds, "total": seconds}, **more}
-    (folder / chain.MANIFEST).write_text(json.dumps(manifest))
+    (folder / MANIFEST).write_text(json.dumps(manifest))
 
 
 def test_the_estimate_says_what_it_is_judged_by(tmp_path):
-    stages = [chain.Stage("01_draw", tmp_path, [], (), (), ())]
+    stages = [Stage("01_draw", tmp_path, [], (), (), ())]
     folder = tmp_path / "sweep"
-    assert engine.estimate(folder, stages, 6, 2) == (None, "")
+    assert sweeps.estimate(folder, stages, 6, 2) == (None, "")
     finished(tmp_path / "other", 5.0)
     finished(tmp_path / "unlike", 500.0, hashes={"stages": {"09_other": "x"}})
-    assert engine.estimate(folder, stages, 6, 2) == (15.0, "the runs beside it")
-    finished(folder / engine.POINTS / "a", 8.0)
-    assert engine.estimate(folder, stages, 6, 2) == (24.0, "the points that are done")
+    assert sweeps.estimate(folder, stages, 6, 2) == (15.0, "the runs beside it")
+    finished(folder / sweeps.POINTS / "a", 8.0)
+    assert sweeps.estimate(folder, stages, 6, 2) == (24.0, "the points that are done")
 
 
 def test_a_row_holds_what_the_run_folder_says(tmp_path):
@@ -187,10 +191,10 @@ def test_coverage_is_that_of_honest_intervals():
         "point": [f"p{i}" for i in range(n)], "status": "finished", "outcome": "trusted", "component": 0,
         "mu_truth": 0.0, "mu_posterior_mean": estimate, "mu_em": 2 * estimate,
         "mu_interval_low": estimate - 1.96, "mu_interval_high": estimate + 1.96})
-    table = sweeps.recovery_table(made).set_index("of")
+    table = accounts.recovery_table(made).set_index("of")
     assert table.loc["trusted", "coverage_low"] < 0.95 < table.loc["trusted", "coverage_high"]
     assert table.loc["trusted", "em_rmse"] == pytest.approx(2 * table.loc["trusted", "rmse"])
-    assert sweeps.recovery_table(made.drop(columns="mu_truth")).empty
+    assert accounts.recovery_table(made.drop(columns="mu_truth")).empty
 
 
 def laid_out(**columns):
@@ -201,22 +205,22 @@ def laid_out(**columns):
 def test_the_map_shows_the_worst_of_each_cell_and_how_many_can_be_trusted():
     made = laid_out(n_samples=[10, 10, 2000, 2000, 30], sds=[[1, 2]] * 3 + [[3, 4]] * 2,
                     outcome=["trusted", "untrusted", "failed", "trusted", "trusted"])
-    worst, shares = sweeps.map_outcomes(made, ["sds", "n_samples"])
+    worst, shares = accounts.map_outcomes(made, ["sds", "n_samples"])
     assert list(worst.columns) == ["10", "30", "2,000"] and list(worst.index) == ["sds [1, 2]", "sds [3, 4]"]
     assert worst.values.tolist() == [[1, -1, 2], [-1, 0, 0]]
     assert shares.values.tolist() == [["1/2", "", "!"], ["", "✓", "✓"]]
-    assert sweeps.draw_outcomes(worst, shares).axes
+    assert accounts.draw_outcomes(worst, shares).axes
 
 
 def test_the_list_of_points_links_to_what_shows_why():
     made = laid_out(n_samples=[10, 20, 30], seed=1, outcome=["failed", "trusted", "failed"], stage=["02_x", None, None])
     made["error"] = ["a | b\nc", None, "its worker died"]
-    lines = say.failed_points_text(*sweeps.list_points(made, ["n_samples"], "failed")).splitlines()
+    lines = say.failed_points_text(*accounts.list_points(made, ["n_samples"], "failed")).splitlines()
     assert lines[0] == "| n_samples | why | notebook |"
     assert lines[2:] == ["| 10 | a / b c | [02_x](points/p0/02_x.ipynb) |", "| 30 | its worker died | points/p2 |"]
-    cut = say.failed_points_text(*sweeps.list_points(made, ["n_samples"], "failed", limit=1))
+    cut = say.failed_points_text(*accounts.list_points(made, ["n_samples"], "failed", limit=1))
     assert cut.endswith("and 1 more in results.parquet")
-    assert say.failed_points_text(*sweeps.list_points(made, ["n_samples"], "untrusted")) == "No point failed."
+    assert say.failed_points_text(*accounts.list_points(made, ["n_samples"], "untrusted")) == "No point failed."
 
 
 # -- the worker -------------------------------------------------------------------------------
@@ -235,7 +239,7 @@ def pid(tmp_path):
         return int((tmp_path / "pid").read_text())
 
     yield run
-    workers._home.close()
+    workers._thread_kernel.close()
 
 
 def test_a_worker_keeps_its_kernel_until_it_is_stale_large_or_gone(pid, tmp_path, monkeypatch):
@@ -247,7 +251,7 @@ def test_a_worker_keeps_its_kernel_until_it_is_stale_large_or_gone(pid, tmp_path
     os.kill(second, signal.SIGKILL)
     third = pid()
     assert third != second and pid() == third
-    monkeypatch.setattr(workers, "MOST_BYTES", 1)
+    monkeypatch.setattr(workers, "MAX_BYTES", 1)
     assert pid() != third
     monkeypatch.undo()
     monkeypatch.setattr(workers, "IDLE_SECONDS", 0.1)
@@ -260,7 +264,7 @@ def test_a_worker_keeps_its_kernel_until_it_is_stale_large_or_gone(pid, tmp_path
 def test_a_worker_waits_its_turn(pid, tmp_path):
     (tmp_path / "p0").mkdir()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(chain.locked(tmp_path / "p0"))
+        stack.enter_context(locked(tmp_path / "p0"))
         threading.Timer(1.0, stack.pop_all().close).start()
         assert pid()
 
@@ -277,7 +281,7 @@ def test_a_widened_sweep_runs_what_is_new_and_pages_are_made_on_request(tmp_path
     assert house.ran() == [10, 20]
     done = house.sweep("grid: {n_samples: [10, 20, 30]}", "--html")
     assert done.returncode == 0 and house.ran() == [30]
-    assert len(list(house.out.glob(f"points/*/{chain.REPORT}"))) == 3
+    assert len(list(house.out.glob(f"points/*/{REPORT}"))) == 3
     assert house.table()["n_samples"].tolist() == [10, 20, 30]
     done = house.sweep("grid: {n_samples: [10, 20, 30]}")
     assert (done.returncode, done.stderr) == (0, "3 points: 3 done\n") and house.ran() == []
@@ -300,25 +304,25 @@ def test_failed_points_are_named_and_run_again(tmp_path):
 
 def test_two_sweeps_on_one_folder_are_one_too_many(tmp_path):
     house = House(tmp_path)
-    (house.out / engine.POINTS).mkdir(parents=True)
-    (house.out / engine.SWEEP).write_text("{}")
-    with chain.locked(house.out):
+    (house.out / sweeps.POINTS).mkdir(parents=True)
+    (house.out / sweeps.SWEEP).write_text("{}")
+    with locked(house.out):
         done = house.sweep("grid: {n_samples: [10]}")
     assert (done.returncode, done.stderr) == (1, "another run is at work in runs/s\n")
     assert house.ran() == []
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "WAIT_SECONDS", 1)
-    with pytest.raises(chain.ChainError, match="scheduler tcp://127.0.0.1:9: cannot be reached, or has no worker"):
-        with engine.connected("tcp://127.0.0.1:9", 1):
+    monkeypatch.setattr(sweeps, "WAIT_SECONDS", 1)
+    with pytest.raises(ChainError, match="scheduler tcp://127.0.0.1:9: cannot be reached, or has no worker"):
+        with sweeps.connected("tcp://127.0.0.1:9", 1):
             pass
 
 
 def test_the_report_joins_study_and_account_and_the_index_shows_both(tmp_path):
     house = House(tmp_path)
-    for name, question in (("study_toy", "Why?"), (engine.ACCOUNT, "What came of them?")):
-        writes = ["verdict.json"] if name == engine.ACCOUNT else []
+    for name, question in (("study_toy", "Why?"), (sweeps.ACCOUNT, "What came of them?")):
+        writes = ["verdict.json"] if name == sweeps.ACCOUNT else []
         notebook = tiny.notebook(
             tiny.text(f"# {question}"), tiny.cell("run_dir = 'x'", "parameters"),
             tiny.cell(f"import pathlib\nassert pathlib.Path(run_dir, 'results.parquet').exists()\n"
@@ -327,12 +331,12 @@ def test_the_report_joins_study_and_account_and_the_index_shows_both(tmp_path):
         (house.notebooks / f"{name}.ipynb").write_text(json.dumps(notebook))
     text = "title: All of them\nstudy: study_toy\ngrid: {n_samples: [10, 20]}"
     assert house.sweep(text).stdout.splitlines()[-1] == "runs/s/report.html"
-    page = (house.out / chain.REPORT).read_text()
+    page = (house.out / REPORT).read_text()
     assert "<h1>All of them</h1>" in page and page.index("Why?") < page.index("What came of them?")
     assert "<td>10, 20</td>" in page, "what was swept is shown as such"
-    before = (house.out / chain.MANIFEST).stat().st_mtime_ns
+    before = (house.out / MANIFEST).stat().st_mtime_ns
     assert house.sweep(text).returncode == 0
-    assert (house.out / chain.MANIFEST).stat().st_mtime_ns == before
+    assert (house.out / MANIFEST).stat().st_mtime_ns == before
     shown = index.write_index(tmp_path / "runs").read_text()
     assert 'href="s/report.html">All of them' in shown and "Sweep s" in shown and "2 runs, 2 of them trusted" in shown
 
@@ -355,11 +359,11 @@ def test_a_sweep_of_the_real_notebooks_fills_every_column_and_its_page(tmp_path)
     write(tmp_path, (tiny.ROOT / "sweeps" / "smoke.yml").read_text().replace("params/", f"{tiny.ROOT}/params/"))
     done = tiny.command("sweep", "s.yml", cwd=tmp_path, timeout=800)
     assert done.returncode in (0, 3), done.stderr
-    table, swept = sweeps.load_results(tmp_path / "runs" / "s")
+    table, swept = accounts.load_results(tmp_path / "runs" / "s")
     assert len(table) == 8 and swept == ["n_samples", "sds"]
     told = ["truth", "posterior_mean", "posterior_sd", "interval_low", "interval_high", "em", "em_se", "rhat",
             "ess_bulk", "ess_tail"]
     wanted = [f"{name}_{what}" for name in ("w", "mu", "sigma") for what in told]
     wanted += ["divergences", "largest R-hat", "seconds_02_bayesian_fit", "seconds_sampling", "seconds_em", "acceptance"]
     assert table[wanted].notna().all().all()
-    check_page((tmp_path / "runs" / "s" / chain.REPORT).read_text())
+    check_page((tmp_path / "runs" / "s" / REPORT).read_text())

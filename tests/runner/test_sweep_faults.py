@@ -15,7 +15,7 @@ import tiny
 from distributed import Client
 from tracked import Tracked
 
-from runner import chain
+from runner.folder import MANIFEST, read_json
 from sweeps import House, write
 
 pytestmark = pytest.mark.timeout(900)
@@ -61,8 +61,8 @@ class Shot(Tracked):
 
     def finished(self):
         """Name and time of each finished point."""
-        return {path.parent.name: path.stat().st_mtime_ns for path in self.house.out.glob(f"points/*/{chain.MANIFEST}")
-                if (chain.read_json(path) or {}).get("status") == "finished"}
+        return {path.parent.name: path.stat().st_mtime_ns for path in self.house.out.glob(f"points/*/{MANIFEST}")
+                if (read_json(path) or {}).get("status") == "finished"}
 
     def go(self):
         (self.root / "go").touch()
@@ -163,7 +163,7 @@ def cluster(shot):
             subprocess.Popen([sys.executable, "-m", f"distributed.cli.dask_{kind}", *here, *more], **quiet)
             for kind, more in (("scheduler", ["--port", "0"]), *[("worker", ["--nthreads", "1", "--death-timeout", "30"])] * 2))
         running.extend([scheduler, *workers])
-        found = sweep.until(lambda: (chain.read_json(address) or {}).get("address"))
+        found = sweep.until(lambda: (read_json(address) or {}).get("address"))
         with Client(found, timeout=120) as client:  # a worker that came late could be given 20 behind a point that waits
             client.wait_for_workers(len(workers), timeout=120)
         return found, scheduler, workers

@@ -16,7 +16,7 @@ import tiny
 from tracked import Tracked
 
 from helpers import load_posterior
-from runner import chain
+from runner.folder import MANIFEST
 from runner.reproduce import TIMED
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -65,7 +65,7 @@ class Stoppable(Tracked):
 
     def outcome(self):
         """The hash of each stage and of each output, but for those that tell of time."""
-        manifest = json.loads((self.folder / chain.MANIFEST).read_text())
+        manifest = json.loads((self.folder / MANIFEST).read_text())
         assert manifest["status"] == "finished"
         assert not list(self.folder.glob(".*"))
         return manifest["hashes"]["stages"], untimed(manifest)
@@ -82,7 +82,7 @@ class StoppableSweep(Stoppable):
 
     def outcome(self):
         """What each point said, and the table without what a clock told."""
-        points = {path.parent.name: json.loads(path.read_text()) for path in self.folder.glob(f"points/*/{chain.MANIFEST}")}
+        points = {path.parent.name: json.loads(path.read_text()) for path in self.folder.glob(f"points/*/{MANIFEST}")}
         assert {manifest["status"] for manifest in points.values()} == {"finished"}
         assert not list(self.folder.glob("points/*/.*"))
         table = pq.read_table(self.folder / "results.parquet").to_pandas()
@@ -146,6 +146,7 @@ sys.path.insert(0, sys.argv[1])
 import tiny
 from tracked import Tracked
 from runner.kernels import WarmKernel
+from runner.folder import MANIFEST
 open("n.ipynb", "w").write(json.dumps(tiny.notebook(
     tiny.cell("run_dir = ''", "parameters"), tiny.cell("import subprocess; subprocess.Popen(['sleep', '600'])"))))
 with WarmKernel() as kernel:

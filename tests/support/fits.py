@@ -38,7 +38,7 @@ def fit(sample, k=2, seed=1, chains=2, draws=500, priors=None, starts=None, late
     starts = starts or starting_points(priors, em, chains, rng)
     tree = sample_posterior(model, sample, starts, rng, draws, draws, progressbar=False, **options)
     tree["em"] = as_dataset(em.components)
-    return Fit(sample, priors, em, model, add_log_prior(add_log_likelihood(tree, sample), marginal))
+    return Fit(sample, priors, em, model, add_log_prior(add_log_likelihood(tree, sample), priors))
 
 
 def tree_of(sample, components, energy=None, diverging=0, too_deep=0):

@@ -3,7 +3,7 @@
 import pandas as pd
 import tiny
 
-from runner import results
+from runner.sweep import results
 
 TOLD = "with open('../../../../log', 'a') as log: log.write(f'{n_samples}\\n')\n"
 

@@ -1,5 +1,7 @@
 """Chapter 3: whether the chains can be trusted, and the model after them."""
 
+import pandas as pd
+
 from mixture.show.text.numbers import counted, fixed, plus_minus, short
 from mixture.show.text.wording import caption, wording
 
@@ -11,6 +13,7 @@ CHECKS = {
     "smallest bulk ESS": ("Enough independent draws for the means", "Too few independent draws for the means", "at least"),
     "smallest tail ESS": ("Enough independent draws for the intervals", "Too few independent draws for the intervals",
                           "at least"),
+    "share of modes that no chain visited": ("Every mode was visited", "A mode was visited by no chain", "at most"),
     "smallest BFMI": ("The sampler reaches the tails", "The sampler creeps through the tails", "at least"),
     "divergences": ("No step went astray", "Steps went astray", "at most"),
     "draws at the largest tree depth": ("No path was cut short", "Paths were cut short", "at most"),
@@ -32,13 +35,13 @@ CAUSES = {
         "The chains disagree on the components' **names** only: put in the same order draw by draw, they agree."),
     "different modes": (
         "the chains settled on different answers",
-        "lower n_components, or give tighter priors; longer chains would hardly help",
+        "take sampler: gibbs, which jumps between modes; longer chains would hardly help",
         "The chains found **different modes**, listed below with the mean log posterior of each. A mode lower by ten or more "
         "holds next to nothing and means that a chain was stuck; modes of similar height are both answers that the sample "
         "allows."),
     "slow mixing": (
         "no chain is stuck, yet together they have not settled",
-        "raise tune and draws",
+        "take sampler: gibbs, or raise tune and draws",
         "No chain is stuck apart, yet together they have not settled."),
 }
 
@@ -86,21 +89,74 @@ def agreement_text(kind):
     return "The chains agree." if kind == "agree" else f"{CAUSES[kind][2]} *What to do:* {CAUSES[kind][1]}."
 
 
+SAMPLERS = {"gibbs": "Gibbs sampling", "nuts": "NUTS on the PyMC model", "nutpie": "NUTS", "pymc": "NUTS", "latent": "NUTS and "
+            "assignments in turn"}
+
+
 @wording
 def beside_text(found):
-    """How the model that was fitted beside the first one fared; `found` is from `judge_beside`."""
+    """What the witness says; `found` is from `judge_beside`."""
     if found is None:
-        return "The latent model was not fitted beside the marginal one: the sample is too large, in cells, or K is 1."
-    alike = "the same" if found["apart"] < 4 else "**not** the same"
-    return (f"With assignments and without, the posterior is {alike}: the means of all $\\mu_k$ and $\\sigma_k$ differ by at most "
-            f"{found['apart']:.1f} Monte Carlo standard errors. The model fitted beside it {'passes' if found['passed'] else '**fails**'} "
-            f"the same checks: largest R-hat {found['largest_rhat']:.3f}, smallest bulk ESS {found['smallest_ess']:.0f}.")
+        return "No other sampler was run beside this one: it would have taken longer than the fit, or K is 1."
+    other = SAMPLERS[found["sampler"]]
+    if not found["settled"]:
+        return (f"{other} was run beside it, but did not settle in its few draws (largest R\u2011hat "
+                f"{found['largest_rhat']:.2f}): it says nothing for or against.")
+    alike = "finds the same posterior" if found["apart"] < 4 else "finds **another** posterior"
+    return (f"{other}, run beside it, {alike}: the means of all $\\mu_k$ and $\\sigma_k$ differ by at most {found['apart']:.1f} "
+            f"Monte Carlo standard errors (its own largest R\u2011hat {found['largest_rhat']:.2f}).")
+
+
+@wording
+def moves_text(moves):
+    """How the sampler moved; `moves` is from `describe_moves`."""
+    if moves.get("sampler") != "gibbs":
+        return f"The draws come from {SAMPLERS.get(moves.get('sampler'), 'NUTS')}; what it tells of its paths is in the verdict."
+    names = ("" if moves["named_by"] == "mean" else
+             " Two components have nearly the same mean, so components are named by the values that belong to them, not by "
+             "the order of their means.")
+    return (f"The draws come from Gibbs sampling: {moves['sweeps']:,} sweeps a chain, {moves['sweeps_between_draws']:,} between two "
+            f"draws that were kept. {moves['jumps_accepted']:.0%} of the jumps between modes were accepted, and "
+            f"{moves['steps_accepted']:.0%} of the steps.{names}")
+
+
+@wording
+def modes_table(modes):
+    """The modes that hold draws or mass; `modes` is from `describe_modes`."""
+    some = modes[(modes["held"] >= 0.005) | modes["missed"]]
+    columns = {"share of draws": [f"{held:.1%}" for held in some["held"]],
+               "by chain": [f"{least:.1%} to {most:.1%}" for least, most in zip(some["least"], some["most"], strict=True)],
+               **{name: [_rounded(values) for values in some[name]] for name in ("weights", "means", "sds")}}
+    return pd.DataFrame(columns, index=pd.RangeIndex(1, len(some) + 1, name="mode"))
+
+
+@wording
+def modes_text(modes):
+    """What the sample leaves open; `modes` is from `describe_modes`."""
+    large = modes[modes["held"] >= 0.05]
+    if modes["missed"].any():
+        return (f"**{counted(int(modes['missed'].sum()), 'mode').capitalize()}** of the posterior was visited by no chain: the draws "
+                "tell one side only.")
+    if len(large) < 2:
+        return "One mode holds nearly all of the posterior: the sample leaves nothing of that kind open."
+    readings = "; ".join(f"{row['held']:.0%} for means around {_rounded(row['means'])}" for row in large.to_dict("records"))
+    return (f"The posterior has **{len(large)} modes** of weight, {'each' if len(large) > 2 else 'both'} an answer that the sample "
+            f"allows: {readings}. The means and intervals below average over them, so read the modes where they differ; more "
+            "values, or priors that rule one out, would decide.")
+
+
+@wording
+def groups_table(groups):
+    """The groups of chains that disagree; `groups` is from `classify_chains`."""
+    if not len(groups):
+        return "No group of chains stands apart."
+    return groups.rename(columns={"log_posterior": "log posterior"}).map(_rounded).set_index("chains")
 
 
 @caption
-def trace_caption(chains, divergences):
+def trace_caption(chains, draws):
     """Of the traces."""
-    return f"Densities and traces of {chains} chains, a colour a component; divergent draws: {divergences}."
+    return f"Densities and traces of {chains} chains of {draws:,} draws, a colour a component."
 
 
 @caption
@@ -152,15 +208,6 @@ def prediction_caption(elpd, elpd_error, pareto_k):
     """Of the leave-one-out ranks."""
     return (f"Leave-one-out predictive ranks, difference from uniform; expected log predictive density "
             f"{plus_minus(elpd, elpd_error)}, largest Pareto k {fixed(pareto_k, 2)}.")
-
-
-@wording
-def modes_table(modes):
-    """The modes that the chains found, where they found different ones; `modes` is from `classify_chains`."""
-    if not len(modes):
-        return "There is one mode."
-    columns = {"log_posterior": "log posterior"}
-    return modes.rename(columns=columns).map(_rounded).set_index("chains")
 
 
 def _rounded(value):

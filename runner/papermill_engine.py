@@ -1,8 +1,4 @@
-"""The papermill engine that runs a notebook in a kernel that is already up.
-
-Apart from `runner.kernels` because importing papermill takes a second or more,
-which the kernel can use to import PyMC.
-"""
+"""The papermill engine that runs a notebook in a kernel that is already up; `runner.kernels` imports it late."""
 
 import sys
 
@@ -17,7 +13,7 @@ from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from papermill.iorw import write_ipynb
 
-from runner.kernels import KernelDied, NotebookError
+from runner.errors import KernelDied, NotebookError
 
 
 class WarmEngine(Engine):

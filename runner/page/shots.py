@@ -1,24 +1,27 @@
 """The README's pictures, taken of a real report in a headless browser."""
 
 import base64
+import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
-from runner import chain
+from runner.errors import ChainError
+from runner.folder import REPORT
 
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
          "--disable-background-networking", "--disable-component-update", "--disable-sync",
          "--force-prefers-reduced-motion")
 
 
-def open_browser(**capabilities):
+def open_browser(**capabilities: Any):
     """A headless Chromium that asks the network for nothing."""
     from selenium import webdriver
 
     driver = shutil.which("chromedriver")
     if driver is None:
-        raise chain.ChainError("no chromedriver on this machine: install chromium and chromium-driver")
+        raise ChainError("no chromedriver on this machine: install chromium and chromium-driver")
     options = webdriver.ChromeOptions()
     for flag in FLAGS:
         options.add_argument(flag)
@@ -27,13 +30,13 @@ def open_browser(**capabilities):
     return webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
 
 
-def take_shots(run_dir, folder):
+def take_shots(run_dir: str | os.PathLike, folder: str | os.PathLike) -> list[Path]:
     """Write the main figure (default.png) and the top of the page (report.png) of a run; their paths."""
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
     browser = open_browser()
     try:
-        browser.get((Path(run_dir).resolve() / chain.REPORT).as_uri())
+        browser.get((Path(run_dir).resolve() / REPORT).as_uri())
         top = {"x": 0, "y": 0, "width": 1200, "height": 1150, "scale": 1}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
                                 {"width": 1200, "height": 1150, "deviceScaleFactor": 1, "mobile": False})

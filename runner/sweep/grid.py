@@ -10,16 +10,19 @@ swept
 import functools
 import itertools
 import math
+import os
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from parameters import InputError, Integer, Parameters, check, in_a_line, read_yaml, shown, word
-from runner import chain
+from mixture.code_hash import value_hash
+from mixture.messages import InputError, format_name, format_value, to_one_line
+from parameters import Integer, Parameters, check
+from runner.params_files import read_yaml
 
-MOST_POINTS = 100_000  # some seconds to check, some 200 MB to hold, and more than a day on any one machine
+MAX_POINTS = 100_000  # some seconds to check, some 200 MB to hold, and more than a day on any one machine
 Values = Annotated[list[Any], Field(min_length=1)]
 
 
@@ -50,7 +53,7 @@ class SweepFile(BaseModel):
     fixed: dict[str, Any] = {}
     points: list[dict[str, Any]] = Field([{}], min_length=1)
     grid: dict[str, Values] = {}
-    replicates: Integer = Field(1, ge=1, le=MOST_POINTS)
+    replicates: Integer = Field(1, ge=1, le=MAX_POINTS)
     study: str | None = Field(None, pattern=r"^\w+$")
 
 
@@ -62,9 +65,9 @@ class Point:
     replicate: int
 
     @property
-    def name(self):
+    def name(self) -> str:
         """A hash of all parameters but the title, which is the page's alone."""
-        return chain.value_hash(self.parameters.model_dump(exclude={"title"}))[:12]
+        return value_hash(self.parameters.model_dump(exclude={"title"}))[:12]
 
 
 @dataclass(frozen=True)
@@ -72,17 +75,17 @@ class Sweep:
     """A checked sweep: what its file says, the names of the swept parameters, and the points."""
 
     file: SweepFile
-    swept: tuple
-    points: tuple
+    swept: tuple[str, ...]
+    points: tuple[Point, ...]
 
 
-def replicate_seeds(root, count):
+def replicate_seeds(root: int, count: int) -> list[int]:
     """`count` independent seeds from one; more of them leave the first as they are."""
     children = np.random.SeedSequence(root).spawn(count)
     return [int(child.generate_state(1, np.uint64)[0] >> 1) for child in children]  # below 2^63
 
 
-def read_sweep(path):
+def read_sweep(path: str | os.PathLike) -> Sweep:
     """The sweep in a file, with every point checked, and its data files read if there are any.
 
     Raises
@@ -91,14 +94,14 @@ def read_sweep(path):
         One line for each thing wrong.
     """
     file = check(read_yaml(path), SweepFile)
-    _refuse_twice(file)
-    _refuse_many(file)
+    _refuse_repeated_names(file)
+    _refuse_too_many_points(file)
     given = {**({} if file.params is None else read_yaml(file.params)), **file.fixed, "title": file.title}
-    cells = [dict(zip(file.grid, values)) for values in itertools.product(*file.grid.values())]
-    look = functools.cache(_check_source)  # once for the many points that read the same
-    some = [_check_point(given, point | cell, look) for point in file.points for cell in cells]
+    combinations = [dict(zip(file.grid, values)) for values in itertools.product(*file.grid.values())]
+    check_source = functools.cache(_check_source)  # once for the many points that read the same
+    checked = [_check_point(given, point | values, check_source) for point in file.points for values in combinations]
     points = (Point(each.model_copy(update={"seed": seed}), number)
-              for each in some for number, seed in enumerate(_seeds(each.seed, file.replicates)))
+              for each in checked for number, seed in enumerate(_seeds(each.seed, file.replicates)))
     unique = {point.name: point for point in points}
     swept = dict.fromkeys([*(name for point in file.points for name in point), *file.grid])
     return Sweep(file, tuple(swept), tuple(unique.values()))
@@ -109,7 +112,7 @@ def _seeds(root, replicates):
     return [root] if replicates == 1 else replicate_seeds(root, replicates)
 
 
-def _refuse_twice(file):
+def _refuse_repeated_names(file):
     """No name in two places of a sweep file, so that nobody has to know which one wins."""
     pointed = {name for point in file.points for name in point}
     places = {"fixed": set(file.fixed), "points": pointed, "grid": set(file.grid)}
@@ -120,29 +123,29 @@ def _refuse_twice(file):
         raise InputError("title: given for points; allowed: at the top of the sweep file")
 
 
-def _refuse_many(file):
+def _refuse_too_many_points(file):
     """Count the points before any is made."""
     count = len(file.points) * math.prod(map(len, file.grid.values())) * file.replicates
-    if count > MOST_POINTS:
-        told = f"{count:,}" if count < 10**15 else f"more than 10^{len(str(count)) - 1}"
-        raise InputError(f"points, grid, replicates: given {told} points; allowed: at most {MOST_POINTS:,}")
+    if count > MAX_POINTS:
+        number = f"{count:,}" if count < 10**15 else f"more than 10^{len(str(count)) - 1}"
+        raise InputError(f"points, grid, replicates: given {number} points; allowed: at most {MAX_POINTS:,}")
 
 
-def _check_point(given, values, look):
-    """The parameters of one point, its data looked at; an `InputError` says which point it is about."""
+def _check_point(given, values, check_source):
+    """The parameters of one point, its data file checked; an `InputError` says which point it is about."""
     try:
         parameters = check(given | values)
         if parameters.data is not None:
-            look(parameters.data, parameters.column, parameters.missing, parameters.n_components)
+            check_source(parameters.data, parameters.column, parameters.missing, parameters.n_components)
     except InputError as error:
-        where = in_a_line(", ".join(f"{word(name)} {shown(value)}" for name, value in values.items()))
+        where = to_one_line(", ".join(f"{format_name(name)} {format_value(value)}" for name, value in values.items()))
         lines = (f"{line} (at {where})" if where else line for line in str(error).split("\n"))
         raise InputError("\n".join(lines)) from None
     return parameters
 
 
 def _check_source(data, column, missing, n_components):
-    """Look at a data file, as `run` does."""
-    from mixture.source import check_source  # only a file of the user's needs pyarrow here
+    """Check a data file, as the command `run` does."""
+    from mixture.data.read import check_source  # only a file of the user's needs pyarrow here
 
     check_source(Parameters(data=data, column=column, missing=missing, n_components=n_components))

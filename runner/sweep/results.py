@@ -6,19 +6,21 @@ comparison.csv, verdict.json, em.json, cost.json and the manifest.
 
 import csv
 import json
-import os
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from runner import chain
+from mixture.atomic import read_json, write_atomically
+from runner.folder import MANIFEST, VERDICT, is_manifest
+from runner.sweep.grid import Point
 
 RESULTS = "results.parquet"
 FINISHED, FAILED, NOT_RUN = "finished", "failed", "not run"
 
 
-def _number(text):
+def _parse_number(text):
     """A number where a table's text is one, None where it is empty."""
     try:
         return float(text)
@@ -26,26 +28,26 @@ def _number(text):
         return text or None
 
 
-def read_table(path):
+def read_table(path: Path) -> list[dict[str, Any]]:
     """The rows of a CSV file as dicts, none if there is no such file."""
     if not path.exists():
         return []
     with open(path, encoding="utf-8", newline="") as file:
-        return [{name: _number(text) for name, text in row.items()} for row in csv.DictReader(file)]
+        return [{name: _parse_number(text) for name, text in row.items()} for row in csv.DictReader(file)]
 
 
-def point_status(manifest, error):
+def point_status(manifest: dict[str, Any] | None, error: str) -> dict[str, str | None]:
     """Status, verdict and error of a point, by its manifest (or None) and by what the sweep saw (a line or "")."""
-    if chain.is_manifest(manifest) and manifest["status"] != "finished":  # it knows more than the sweep does
+    if is_manifest(manifest) and manifest["status"] != "finished":  # the manifest knows more than the sweep
         return {"status": FAILED, "verdict": None, "error": f"{manifest.get('stage')}: {manifest.get('error')}"}
     if error:
         return {"status": FAILED, "verdict": None, "error": error}
-    if not chain.is_manifest(manifest):
+    if not is_manifest(manifest):
         return {"status": NOT_RUN, "verdict": None, "error": None}
     return {"status": FINISHED, "verdict": "trusted" if manifest["trusted"] else "untrusted", "error": None}
 
 
-def point_rows(point, folder, error=""):
+def point_rows(point: Point, folder: Path, error: str = "") -> list[dict[str, Any]]:
     """The rows of one point: one a component, or one alone where there is no result.
 
     Parameters
@@ -64,16 +66,16 @@ def point_rows(point, folder, error=""):
         component and, by parameter (w, mu, sigma), what comparison.csv and the
         verdict say of it: `mu_truth`, `mu_posterior_mean`, `mu_rhat` and so on.
     """
-    manifest = chain.read_json(folder / chain.MANIFEST)
-    about = {"point": point.name, "replicate": point.replicate, **point.parameters.model_dump(exclude={"title"}),
-             **point_status(manifest, error)}
-    if about["status"] != FINISHED:
-        return [about | {"component": None, "stage": (manifest or {}).get("stage")}]
-    verdict, cost, em = (chain.read_json(folder / name) or {} for name in (chain.VERDICT, "cost.json", "em.json"))
-    about |= {f"seconds_{name}": seconds for name, seconds in manifest["seconds"].items()} | _told(verdict) | cost
-    about |= {f"em_{name}": value for name, value in em.items() if isinstance(value, (int, float))}
+    manifest = read_json(folder / MANIFEST)
+    row = {"point": point.name, "replicate": point.replicate, **point.parameters.model_dump(exclude={"title"}),
+           **point_status(manifest, error)}
+    if row["status"] != FINISHED:
+        return [row | {"component": None, "stage": (manifest or {}).get("stage")}]
+    verdict, cost, em = (read_json(folder / name) or {} for name in (VERDICT, "cost.json", "em.json"))
+    row |= {f"seconds_{name}": seconds for name, seconds in manifest["seconds"].items()} | _verdict_columns(verdict) | cost
+    row |= {f"em_{name}": value for name, value in em.items() if isinstance(value, (int, float))}
     components = _by_component([*read_table(folder / "comparison.csv"), *verdict.get("parameters", [])])
-    return [about | {"component": number} | values for number, values in components] or [about | {"component": None}]
+    return [row | {"component": number} | values for number, values in components] or [row | {"component": None}]
 
 
 def _by_component(rows):
@@ -86,7 +88,7 @@ def _by_component(rows):
     return [(number, dict(sorted(values.items()))) for number, values in sorted(components.items())]
 
 
-def _told(verdict):
+def _verdict_columns(verdict):
     """The checks and cautions of a verdict: the names of those that failed, and the value of each."""
     checks, cautions = verdict.get("checks", []), verdict.get("cautions", [])
     failed, warned = ([check["name"] for check in some if not check["passed"]] for some in (checks, cautions))
@@ -94,17 +96,12 @@ def _told(verdict):
             **{check["name"]: check["value"] for check in [*checks, *cautions]}}
 
 
-def write_results(path, rows):
+def write_results(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write the rows as Parquet, whole, with all columns that any row has."""
     names = dict.fromkeys(name for row in rows for name in row)
     columns = {name: [row.get(name) for row in rows] for name in names}
     table = pa.table({name: _column(values) for name, values in columns.items()})
-    part = path.with_name(f".{path.name}.part")
-    try:
-        pq.write_table(table, part)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(path, lambda part: pq.write_table(table, part))
 
 
 def _column(values):

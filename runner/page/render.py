@@ -20,6 +20,7 @@ import re
 import struct
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import jinja2
@@ -377,14 +378,14 @@ def _parameter_rows(values):
         if name in values:
             extra = field.json_schema_extra
             groups.setdefault(extra["group"], []).append(
-                {"name": name, "value": shown(values[name]), "unit": extra["unit"], "meaning": field.description})
+                {"name": name, "value": format_parameter(values[name]), "unit": extra["unit"], "meaning": field.description})
     return groups
 
 
-def shown(value):
+def format_parameter(value: Any) -> str:
     """A parameter's value as a reader writes it."""
     if isinstance(value, list):
-        return ", ".join(f"[{shown(each)}]" if isinstance(each, list) else shown(each) for each in value)
+        return ", ".join(f"[{format_parameter(each)}]" if isinstance(each, list) else format_parameter(each) for each in value)
     return "null" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -1,0 +1,75 @@
+"""Files that are whole or not there: the one way to write to a run folder, and to read its JSON.
+
+A file is written under a hidden name beside its place and moved in with `os.replace`, so
+that no reader sees half of it. Imports nothing of this project.
+"""
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Any
+
+
+def write_atomically(path: str | os.PathLike, write: Callable[[str], Any]) -> None:
+    """Write a file as a whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        Its folder is made if need be.
+    write : callable
+        Called with the temporary path.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    os.close(handle)
+    try:
+        write(part)
+        os.chmod(part, 0o644)  # mkstemp lets only the owner read
+        os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(part)
+        raise
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write a text, as UTF-8."""
+    write_atomically(path, lambda part: Path(part).write_text(text, encoding="utf-8"))
+
+
+def write_json(path: str | os.PathLike, content: Any, end: str = "", **options: Any) -> None:
+    """Write plain values as JSON and `end` after it; a number that is not finite becomes null, as JSON has no NaN.
+
+    `options` are those of `json.dumps`.
+    """
+    write_text(path, json.dumps(_finite(content), indent=1, allow_nan=False, **options) + end)
+
+
+def _finite(content):
+    if isinstance(content, dict):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """The content of a JSON file, or None if there is no such file or it is not whole."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def read_from(folder: str | os.PathLike, name: str, read: Callable[[Path], Any]) -> Any:
+    """A file of a run folder through `read`; FileNotFoundError says how to make it."""
+    path = Path(folder) / name
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is missing: run the notebooks before this one, or `make report`")
+    return read(path)

@@ -1,0 +1,272 @@
+"""The posterior by Gibbs sampling with jumps between its modes: the default for whatever a sweep is cheap for.
+
+sweep
+    one move of everything: a jump and a step on the marginal likelihood, then assignments, weights, means and sds
+    from their conditionals (Diebolt & Robert 1994)
+jump
+    a proposal independent of where the chain is, from t distributions around all maxima that are known: it carries
+    chains between modes that no small step connects
+step
+    a symmetric proposal near the chain's point (random-walk Metropolis), its covariance learnt while tuning: it helps
+    where components overlap and the assignments hold each other in place
+
+Chains run in threads, one each. How often they are tuned, thinned and lengthened depends on the draws alone, never on
+a clock, so that the same seed gives the same draws on one core or many.
+"""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from arviz_stats.base import array_stats
+from scipy import linalg
+
+from mixture.bayes import kernels
+from mixture.bayes.labels import name_components
+from mixture.bayes.model import as_dataset
+from mixture.bayes.modes import find_modes
+from mixture.bayes.target import Target
+from mixture.components import Components
+from mixture.parallel import available_cores
+
+RHAT_LIMIT, ESS_PER_CHAIN = 1.01, 100  # what a run is lengthened for: Vehtari et al. 2021
+MOST_OPERATIONS = 1.5e9  # sweeps x rows x components of a chain: about a minute on one core
+BLOCK_OPERATIONS = 1e6   # between two looks at whether to stop: a twentieth of a second
+NEAR = 10.0              # natural log units: chains start at maxima no further below the best
+
+
+class Stopped(Exception):
+    """The run was asked to stop."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Proposals:
+    """What jumps and steps are proposed from, as `kernels.run_sweeps` takes it."""
+
+    centers: np.ndarray
+    factors: np.ndarray
+    inverse_factors: np.ndarray
+    shares: np.ndarray
+    log_weights: np.ndarray
+    step_factor: np.ndarray
+
+    @classmethod
+    def around(cls, centers, covariances, weights, step_covariance):
+        factors = np.linalg.cholesky(np.asarray(covariances))
+        inverses = np.stack([linalg.solve_triangular(f, np.eye(len(f)), lower=True) for f in factors])
+        weights = np.asarray(weights) / np.sum(weights)
+        volume = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
+        return cls(np.asarray(centers), factors, inverses, np.cumsum(weights), np.log(weights) - volume,
+                   np.linalg.cholesky(step_covariance))
+
+
+class _Chain:
+    """One chain: its generator, its point and what it has done."""
+
+    def __init__(self, target, rng, start):
+        self.target, self.rng = target, rng
+        k = target.k
+        self.point = np.empty(k), np.empty(k), np.empty(k)
+        kernels.from_free(np.ascontiguousarray(start), *self.point)
+        self.state = np.array([np.log(2.38 / np.sqrt(target.size)), 0, 0, 0, 0])
+        self.done = 0
+
+    def run(self, sweeps, thin, proposals, adapt, stop):
+        """Kept rows of so many sweeps; see `kernels.run_sweeps`. `Stopped` if `stop` is set meanwhile."""
+        target, rows = self.target, []
+        block = thin * max(1, int(BLOCK_OPERATIONS / (len(target.rows[0]) * target.k * thin)))
+        for begun in range(0, sweeps, block):
+            if stop.is_set():
+                raise Stopped
+            length = min(block, sweeps - begun)
+            out = np.empty((length // thin, 3 * target.k + 3))
+            kernels.run_sweeps(
+                self.rng, length, thin, *target.rows, *target.prior, target.exchangeable, True, proposals.centers,
+                proposals.factors, proposals.inverse_factors, proposals.shares, proposals.log_weights,
+                proposals.step_factor, adapt, *self.point, self.state, out)
+            rows.append(out)
+            self.done += length
+        return np.concatenate(rows)
+
+
+class _Chains:
+    """All chains, a thread each."""
+
+    def __init__(self, chains, progress):
+        self.chains, self.progress, self.planned = chains, progress, 0
+
+    def run(self, sweeps, thin, proposals, adapt=False):
+        """Kept rows, shape (chain, draw, 3 K + 3)."""
+        stop, before = threading.Event(), sum(chain.done for chain in self.chains)
+        self.planned = max(self.planned, before + sweeps * len(self.chains))
+        with ThreadPoolExecutor(min(available_cores(), len(self.chains))) as pool:
+            futures = [pool.submit(chain.run, sweeps, thin, proposals, adapt, stop) for chain in self.chains]
+            try:
+                while wait(futures, timeout=0.2).not_done:
+                    self.progress(sum(chain.done for chain in self.chains), self.planned)
+            except BaseException:
+                stop.set()
+                raise
+        return np.stack([future.result() for future in futures])
+
+
+def sample_by_gibbs(sample, priors, em, rng, chains=4, draws=1000, tune=1000, most_operations=MOST_OPERATIONS,
+                    progress=None):
+    """Draw from the posterior of `build_model(sample, priors)`.
+
+    Parameters
+    ----------
+    sample : Sample
+        Exact values or counts in cells: the cost is that of its rows.
+    priors : Priors
+    em : EMFit
+        Its maxima are where modes are looked for first.
+    rng : numpy.random.Generator
+    chains, draws : int
+        Draws are kept per chain.
+    tune : int
+        Sweeps to learn the proposals in, and as many again to learn how many sweeps are to lie between draws.
+    most_operations : float
+        Sweeps x rows x components of a chain, to which a run may be lengthened.
+    progress : callable, optional
+        Called a few times a second with the sweeps done and those planned so far, of all chains.
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups posterior (w, mu, sigma), sample_stats (lp, the log posterior
+        density up to a constant; mode, the number of the mode that the draw is
+        nearest to; jumps, those accepted since the draw before) and modes
+        (over dim mode: weights, means, sds, log_posterior, log_mass and share,
+        by Laplace). Attributes seconds, sweeps_between_draws, sweeps (of a
+        chain), jumps_accepted and steps_accepted (shares), named_by.
+    """
+    begun, target = time.perf_counter(), Target.of(sample, priors)
+    streams = rng.spawn(chains + 1)
+    maxima = [target.to_free(components.map(lambda v: np.maximum(v, 1e-12) if v is components.sds else v))
+              for components, reached in em.maxima if reached > em.log_likelihood - 3 * NEAR]
+    maxima = _within_prior(target, [target.to_free(em.components), *maxima])
+    modes = find_modes(target, maxima)
+    run = _Chains([_Chain(target, stream, start)
+                   for stream, start in zip(streams, _starting_points(target, modes, chains, streams[-1]), strict=False)],
+                  progress or (lambda done, planned: None))
+    run.planned = chains * (2 * tune + draws)
+
+    rows = run.run(tune, 1, _proposals(modes), adapt=True)[:, tune // 2 :]
+    points, best = _points(target, rows), rows[..., -3].argmax(axis=1)
+    modes = find_modes(target, np.concatenate([modes.points, points[np.arange(chains), best]]))
+    proposals = _proposals(modes, points.reshape(-1, target.size))
+    rows = run.run(tune, 1, proposals, adapt=True)
+    thin = _sweeps_between_draws(target, rows, draws, most_operations)
+    rows = run.run(draws * thin, thin, proposals)
+    while not _is_enough(rows) and _operations(target, 2 * draws * thin) <= most_operations:
+        rows = np.concatenate([rows, run.run(draws * thin, thin, proposals)], axis=1)[:, ::2]
+        thin *= 2
+    return _tree(target, sample, rows, modes, run, thin, time.perf_counter() - begun)
+
+
+def _within_prior(target, points):
+    """The points as the priors allow them: sds below the end of a uniform prior."""
+    kept = np.array(points)
+    if target.prior[3] == kernels.UNIFORM:
+        kept[:, 2 * target.k - 1 :] = np.minimum(kept[:, 2 * target.k - 1 :], np.log(0.9 * target.prior[4]))
+    return kept
+
+
+def _starting_points(target, modes, chains, rng):
+    """One a chain: around the modes near the best in turn, but for the last, which starts anywhere in the sample."""
+    near = np.flatnonzero(modes.log_density > modes.log_density.max() - NEAR)
+    for chain in range(chains - 1):
+        mode = near[chain % len(near)]
+        for _ in range(20):
+            point = rng.multivariate_normal(modes.points[mode], modes.covariances[mode], method="cholesky")
+            if target.exchangeable or np.all(np.diff(target.from_free(point).means) > 0):
+                break
+        else:
+            point = modes.points[mode]
+        yield point if np.isfinite(target.log_density(point[None])[0]) else modes.points[mode]
+    lower, upper = target.rows[:2]
+    middles = rng.choice((lower + upper) / 2, target.k, p=target.rows[2] / target.rows[2].sum())
+    means = np.sort(middles) + 1e-6 * np.arange(target.k)
+    sds = np.full(target.k, 1.0 / target.k)
+    if target.prior[3] == kernels.UNIFORM:
+        sds = np.minimum(sds, 0.9 * target.prior[4])
+    yield np.concatenate([np.zeros(target.k - 1), means, np.log(sds)])
+
+
+def _points(target, rows):
+    """Free coordinates of kept rows, shape (..., D)."""
+    k = target.k
+    ratios = np.log(rows[..., : k - 1]) - np.log(rows[..., k - 1 : k])
+    return np.concatenate([ratios, rows[..., k : 2 * k], np.log(rows[..., 2 * k : 3 * k])], axis=-1)
+
+
+def _proposals(modes, points=None):
+    """t distributions around each mode, by its curvature and, where draws (S, D) are known, by their mean and covariance."""
+    d = modes.points.shape[1]
+    laplace = 0.5 * modes.shares + 0.5 / len(modes.points)
+    if points is None:
+        return _Proposals.around(modes.points, modes.covariances, laplace, modes.covariances[0])
+    centers, covariances, weights = list(modes.points), list(modes.covariances), list(0.5 * laplace)
+    within, nearest = np.zeros((d, d)), modes.nearest(points)
+    for mode in range(len(modes.points)):
+        some = points[nearest == mode]
+        if len(some) >= 5 * d:
+            covariance = np.cov(some.T).reshape(d, d) + 1e-9 * np.eye(d)
+            centers.append(some.mean(axis=0))
+            covariances.append(covariance)
+            weights.append(0.5 * len(some) / len(points))
+            within += covariance * len(some) / len(points)
+    return _Proposals.around(centers, covariances, weights, within if within.any() else modes.covariances[0])
+
+
+def _sweeps_between_draws(target, rows, draws, most_operations):
+    """So many that kept draws are about a third as good as independent ones, as far as the run may be long."""
+    smallest = max(_effective_sizes(rows).min(), 1.0)
+    memory = rows.shape[0] * rows.shape[1] / smallest  # sweeps that are worth one independent draw
+    most = max(1, int(most_operations / 4 / _operations(target, draws)))
+    return int(np.clip(np.ceil(memory / 3), 1, most))
+
+
+def _operations(target, sweeps):
+    return float(sweeps) * len(target.rows[0]) * target.k
+
+
+def _effective_sizes(rows):
+    """Bulk and tail effective sizes of whatever moves in kept rows, shape (2, Q)."""
+    moving = [column for column in np.moveaxis(rows[..., :-2], -1, 0) if np.ptp(column) > 0]
+    return np.array([[array_stats.ess(column, **method) for column in moving]
+                     for method in ({"method": "bulk"}, {"method": "tail", "prob": (0.05, 0.95)})])
+
+
+def _is_enough(rows):
+    """Whether kept rows pass what a verdict asks of them; more sweeps do not help a run of too few draws."""
+    chains, draws = rows.shape[:2]
+    limit = min(ESS_PER_CHAIN * chains, 0.4 * chains * draws)
+    rhat = max(array_stats.rhat(column) for column in np.moveaxis(rows[..., :-2], -1, 0) if np.ptp(column) > 0)
+    return rhat <= RHAT_LIMIT - 0.001 and _effective_sizes(rows).min() >= 1.2 * limit
+
+
+def _tree(target, sample, rows, modes, run, thin, seconds):
+    k = target.k
+    points = _points(target, rows)
+    draws = Components(rows[..., :k], target.center + target.spread * rows[..., k : 2 * k],
+                       target.spread * rows[..., 2 * k : 3 * k])
+    named_by = "mean"
+    if target.exchangeable and k > 1:
+        draws, named_by = name_components(draws, target.from_free(modes.points[0]), sample)
+    jacobian = np.log(rows[..., :k]).sum(axis=-1) + np.log(rows[..., 2 * k : 3 * k]).sum(axis=-1)
+    dims = ("chain", "draw")
+    nearest = modes.nearest(points.reshape(-1, target.size)).reshape(points.shape[:2])
+    stats = xr.Dataset({"lp": (dims, rows[..., -3] - jacobian), "mode": (dims, nearest), "jumps": (dims, rows[..., -2])})
+    posterior = as_dataset(draws)
+    tree = xr.DataTree.from_dict({
+        "posterior": posterior, "sample_stats": stats.assign_coords({d: posterior[d] for d in dims}), "modes": modes.dataset(target)})
+    counts = sum(chain.state[1:] for chain in run.chains)
+    tree.attrs |= {"seconds": seconds, "sampler": "gibbs", "sweeps_between_draws": thin, "sweeps": run.chains[0].done,
+                   "jumps_accepted": float(counts[1] / max(counts[0], 1)), "named_by": named_by,
+                   "steps_accepted": float(counts[3] / max(counts[2], 1))}
+    return tree

@@ -1,0 +1,115 @@
+"""The posterior as the compiled kernels take it: standardised arrays, free coordinates, log density and gradient."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from mixture.bayes import kernels
+from mixture.components import Components
+
+FAMILIES = {"uniform": kernels.UNIFORM, "halfnormal": kernels.HALFNORMAL, "lognormal": kernels.LOGNORMAL,
+            "hierarchical": kernels.HIERARCHICAL}
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A sample and priors in units of the sample's own center and spread, so that no unit is special.
+
+    Attributes
+    ----------
+    center, spread : float
+        Of the sample, data units: a value x is (x - center) / spread here.
+    rows : tuple
+        lower, upper, count of shape (M,), and whether lower holds exact values.
+    prior : tuple
+        Concentration, the means' centers and precisions of shape (K,), family and scale of the sds, and the
+        smallest log sd: see `Sample.resolution`.
+    exchangeable : bool
+        The means share one prior, so that the components have no names.
+    """
+
+    center: float
+    spread: float
+    rows: tuple
+    prior: tuple
+    exchangeable: bool
+
+    @classmethod
+    def of(cls, sample, priors):
+        """From a `Sample` and `Priors`."""
+        center, spread = sample.mean(), sample.sd()
+        # Exact values that were rounded tie, and a component on tied values alone has no smallest sd.
+        floor = sample.resolution() / 2 / spread if sample.exact else 0.0
+        lower = np.ascontiguousarray((sample.lower - center) / spread)
+        upper = lower if sample.exact else np.ascontiguousarray((sample.upper - center) / spread)
+        means = np.asarray(priors.mean_center, float), np.asarray(priors.mean_precision, float)
+        prior = (float(priors.weight_concentration), (means[0] - center) / spread, means[1] * spread**2,
+                 FAMILIES[priors.sd_family], float(priors.sd_scale) / spread, float(np.log(floor)) if floor else -np.inf)
+        return cls(center, spread, (lower, upper, np.ascontiguousarray(sample.count, np.int64), sample.exact), prior,
+                   bool(np.ptp(means[0]) == 0 and np.ptp(means[1]) == 0))
+
+    @property
+    def k(self):
+        """K, components."""
+        return len(self.prior[1])
+
+    @property
+    def size(self):
+        """D, free coordinates."""
+        return 3 * self.k - 1
+
+    def to_free(self, components):
+        """Free coordinates, shape (..., D), of `Components` in data units, shape (..., K)."""
+        log_weights = np.log(np.maximum(components.weights, 1e-300))
+        return np.concatenate([log_weights[..., :-1] - log_weights[..., -1:], (components.means - self.center) / self.spread,
+                               np.log(components.sds / self.spread)], axis=-1)
+
+    def from_free(self, points):
+        """The inverse of `to_free`."""
+        k = self.k
+        ratios = np.concatenate([points[..., : k - 1], np.zeros((*points.shape[:-1], 1))], axis=-1)
+        return Components(special.softmax(ratios, axis=-1), self.center + self.spread * points[..., k - 1 : 2 * k - 1],
+                          self.spread * np.exp(points[..., 2 * k - 1 :]))
+
+    def sorted_points(self, points):
+        """Free coordinates with the components by increasing mean."""
+        return self.to_free(self.from_free(points).sorted())
+
+    def log_density(self, points):
+        """Log posterior density in free coordinates, up to a constant, shape (S,); points of shape (S, D)."""
+        out = np.empty(len(points))
+        kernels.log_posterior_of_points(*self.rows, *self.prior, np.ascontiguousarray(points), out)
+        return out
+
+    def negative_gradient(self, point):
+        """Minus the log density at a point, and its gradient, as optimisers want them."""
+        gradient = np.empty(self.size)
+        density = kernels.log_posterior_gradient(*self.rows, *self.prior, np.ascontiguousarray(point), gradient)
+        return (-density, -gradient) if np.isfinite(density) else (np.inf, np.zeros(self.size))
+
+    def precision(self, point, step=1e-4):
+        """Minus the Hessian of the log density, by central differences of the gradient, shape (D, D)."""
+        columns = [(self.negative_gradient(point + move)[1] - self.negative_gradient(point - move)[1]) / (2 * step)
+                   for move in step * np.eye(self.size)]
+        return (np.array(columns) + np.array(columns).T) / 2
+
+
+def log_posterior(sample, priors, components):
+    """The sampler's own log posterior density of weights, means and sds, up to a constant of sample and priors.
+
+    Parameters
+    ----------
+    sample : Sample
+    priors : Priors
+    components : Components, shape (S, K)
+        Sorted by mean.
+
+    Returns
+    -------
+    ndarray, shape (S,)
+        With respect to weights, means and sds themselves, as PyMC's models have it.
+    """
+    target = Target.of(sample, priors)
+    jacobian = np.log(components.weights).sum(axis=-1) + np.log(components.sds).sum(axis=-1)
+    return target.log_density(target.to_free(components)) - jacobian

@@ -1,0 +1,293 @@
+"""The command line: one report from one set of parameters, or a sweep of many.
+
+    report.py run [PARAMS.yml] [-p NAME VALUE]... [--out DIR] [--notebooks DIR] [--force]
+    report.py sweep SWEEP.yml [--scheduler ADDRESS] [--out DIR] [--notebooks DIR] [--html] [--force]
+    report.py render RUN_DIR
+    report.py reproduce RUN_DIR [--notebooks DIR]
+    report.py index [FOLDER]
+
+Exit status: 0 trusted, 2 bad input, 3 report written but not to be trusted,
+130 or 143 interrupted, 1 anything else. A sweep is trusted if all its points are,
+and ends with 1 if any of them failed. A report is reproduced with status 0, or not with 3.
+"""
+
+import argparse
+import csv
+import gc
+import os
+import re
+import signal
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from mixture.messages import InputError, format_name, format_value
+from runner.errors import ChainError
+from runner.folder import REPORT, VERDICT, read_json
+from runner.page.report import rewrite_report
+from runner.params_files import load, parse_yaml
+from runner.run import ProgressListener, run_chain
+from runner.stages import NOTEBOOKS, Stage
+
+TRUSTED, FAILED, BAD_INPUT, UNTRUSTED = 0, 1, 2, 3
+SIGNALS = signal.SIGINT, signal.SIGTERM
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or its like; `signal` is the signal's number."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.signal = number
+
+
+class _Parser(argparse.ArgumentParser):
+    """Refuses bad arguments as every other bad input is refused."""
+
+    def error(self, message):
+        raise InputError(message)
+
+
+def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The parsed command line, or `InputError`."""
+    parser = _Parser(prog="report.py", description="A report on the Gaussian components of a sample.")
+    commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    run = commands.add_parser("run", help="run the notebooks that need it and write the report")
+    run.add_argument("params", nargs="?", metavar="PARAMS.yml", help="a file of `name: value` lines")
+    run.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), dest="overrides",
+                     help="a parameter that wins over the file's; VALUE is YAML")
+    run.add_argument("--out", metavar="DIR", help="the run folder; default: runs/<name of the params or data file>")
+    run.add_argument("--notebooks", metavar="DIR", default=NOTEBOOKS, help="run another chain than notebooks/")
+    run.add_argument("--force", action="store_true", help="run every notebook again")
+    sweep = commands.add_parser("sweep", help="run many points from one file, and write a table and a report of them")
+    sweep.add_argument("sweep", metavar="SWEEP.yml", help="params, fixed, points, grid, replicates, study")
+    sweep.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler's; default: this machine's cores")
+    sweep.add_argument("--out", metavar="DIR", help="the sweep's folder; default: runs/<name of the sweep file>")
+    sweep.add_argument("--notebooks", metavar="DIR", default=NOTEBOOKS, help="run another chain than notebooks/")
+    sweep.add_argument("--html", action="store_true", help="write each point's report.html too")
+    sweep.add_argument("--force", action="store_true", help="run every point again")
+    render = commands.add_parser("render", help="write a finished run's report.html anew")
+    render.add_argument("run_dir", metavar="RUN_DIR")
+    again = commands.add_parser("reproduce", help="run a finished report again in a fresh folder and say what differs")
+    again.add_argument("run_dir", metavar="RUN_DIR")
+    again.add_argument("--notebooks", metavar="DIR", default=NOTEBOOKS, help="the chain that wrote it, if not notebooks/")
+    index = commands.add_parser("index", help="write index.html over all runs in a folder")
+    index.add_argument("folder", nargs="?", metavar="FOLDER", default="runs", help="default: runs")
+    return parser.parse_args(argv)
+
+
+def read_overrides(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The (name, YAML text) pairs as a dict of values."""
+    values = {}
+    for name, text in pairs:
+        try:
+            values[name] = parse_yaml(text)
+        except yaml.YAMLError:
+            raise InputError(f"{format_name(name)}: given {format_value(text)}; allowed: a YAML value") from None
+    return values
+
+
+def default_folder(params: str | None, data: str | None) -> Path:
+    """`runs/<stem>` of the params file, else of the data (without a glob's stars), else `runs/simulation`."""
+    return Path("runs") / (re.sub(r"[*?\[\]]", "", Path(params or data or "simulation").stem) or "data")
+
+
+class RunProgress(ProgressListener):
+    """A bar over the cells on a terminal; a line for each stage everywhere."""
+
+    def begin(self, number: int, total: int, stage: Stage) -> Any:
+        self.label = f"{number}/{total} {stage.name}"
+        if sys.stderr.isatty():
+            from tqdm import tqdm
+
+            return tqdm(total=len(stage.cells), desc=self.label, unit="cell", leave=False)
+        return None
+
+    def end(self, seconds: float | None) -> None:
+        print(f"{self.label} … {'unchanged' if seconds is None else f'{seconds:.1f} s'}", file=sys.stderr)
+
+
+def verdict_lines(verdict: dict[str, Any]) -> list[str]:
+    """The verdict in a line, then one for each failed check and each caution."""
+    if not verdict:
+        return ["NOT to be trusted: no verdict was reached"]
+    failed = [check for check in verdict["checks"] if not check["passed"]]
+    cautions = [check for check in verdict.get("cautions", []) if not check["passed"]]
+    if verdict["trusted"] is True:
+        first = f"trusted: all {len(verdict['checks'])} checks passed"
+    else:
+        first = f"NOT to be trusted: {len(failed)} of {len(verdict['checks'])} checks failed"
+    return [first, *(f"  {_check_line(check)}" for check in failed),
+            *(f"  caution: {_check_line(check)}" for check in cautions)]
+
+
+def _check_line(check):
+    return f"{check['name']} {_format_number(check['value'])} (limit {_format_number(check['limit'])}): {check['advice']}"
+
+
+def _format_number(text):
+    """Four significant digits of what is a number; anything else as it is."""
+    try:
+        return f"{float(text):.4g}"
+    except (TypeError, ValueError):
+        return "" if text is None else str(text)
+
+
+def headline_lines(comparison: str | os.PathLike) -> list[str]:
+    """The comparison table (a path) as aligned lines of text."""
+    with open(comparison, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    lines = [["", *(["truth"] if "truth" in rows[0] else []), "posterior mean", "interval", "EM", "apart, in sds"]]
+    for row in rows:
+        interval = f"{_format_number(row['interval_low'])} to {_format_number(row['interval_high'])}"
+        lines.append([f"{row['parameter']}[{row['component']}]",
+                      *([_format_number(row["truth"])] if "truth" in row else []),
+                      _format_number(row["posterior_mean"]), interval, _format_number(row["em"]), _format_number(row["difference_in_sds"])])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+
+
+def print_summary(folder: Path, manifest: dict[str, Any]) -> int:
+    """Print the verdict and the main results of a finished run; the exit status."""
+    print("\n".join(verdict_lines(read_json(folder / VERDICT) or {})))
+    if (folder / "comparison.csv").exists():
+        print("\n".join(headline_lines(folder / "comparison.csv")))
+    print(os.path.relpath(folder / REPORT))
+    return TRUSTED if manifest["trusted"] else UNTRUSTED
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """The `run` command; the exit status."""
+    values = load(arguments.params, read_overrides(arguments.overrides))
+    if values.data is not None:
+        from mixture.data.read import check_source  # only a file of the user's needs pyarrow here
+
+        check_source(values)
+    folder = Path(arguments.out or default_folder(arguments.params, values.data))
+    outcome = run_chain(values, folder, arguments.notebooks, arguments.force, listener=RunProgress())
+    if outcome.up_to_date:
+        print("up to date")
+    return print_summary(folder, outcome.manifest)
+
+
+class SweepProgress:
+    """A `SweepListener` that prints: one line that is overwritten on a terminal, lines elsewhere."""
+
+    def plan(self, total: int, done: int, seconds: float | None, basis: str) -> None:
+        time = "nothing tells yet how long that takes"
+        if seconds is not None:
+            time = f"about {_format_duration(seconds)}, judging by {basis}"
+        self._print(f"{total} points: {done} done" + (f", {total - done} to run; {time}" if total > done else ""))
+
+    def start(self, dashboard: str) -> None:
+        self._print(f"dashboard {dashboard}")
+
+    def point(self, counts: Counter, left: int, seconds: float) -> None:
+        over, end = ("\r\033[K", "" if left else "\n") if sys.stderr.isatty() else ("", "\n")
+        print(f"{over}{_format_counts(counts)}; {left} left" + (f", about {_format_duration(seconds)}" if left else ""),
+              end=end, file=sys.stderr, flush=True)
+
+    def _print(self, line):
+        print(line, file=sys.stderr, flush=True)
+
+
+def _format_duration(seconds):
+    """Seconds, in the unit that suits their number."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def sweep(arguments: argparse.Namespace) -> int:
+    """The `sweep` command; the exit status."""
+    from runner.sweep import run as sweeps
+    from runner.sweep.grid import read_sweep
+    from runner.sweep.results import RESULTS
+
+    wanted = read_sweep(arguments.sweep)
+    folder = Path(arguments.out or default_folder(arguments.sweep, None))
+    rows = sweeps.run_sweep(wanted, folder, arguments.notebooks, arguments.scheduler, arguments.html, arguments.force,
+                      SweepProgress())
+    points = {row["point"]: row for row in rows}
+    counts = Counter(sweeps.point_outcome(row) for row in points.values())
+    print(f"{len(points)} points: {_format_counts(counts)}")
+    for name, row in points.items():
+        if row["error"]:
+            swept = "".join(f"{key} {row[key]}, " for key in wanted.swept)
+            place = os.path.relpath(sweeps.point_folder(folder, name))
+            print(f"  failed: {place} ({swept}seed {row['seed']}): {row['error']}")
+    written = next(name for name in (REPORT, RESULTS) if (folder / name).exists())
+    print(os.path.relpath(folder / written))
+    if not counts.keys() <= {"trusted", "untrusted"}:
+        return FAILED
+    return UNTRUSTED if counts["untrusted"] else TRUSTED
+
+
+def _format_counts(counts):
+    """Counts as "1 failed, 5 trusted"."""
+    return ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+
+
+def render(arguments: argparse.Namespace) -> int:
+    """The `render` command; the exit status."""
+    folder = Path(arguments.run_dir)
+    return print_summary(folder, rewrite_report(folder))
+
+
+def reproduce(arguments: argparse.Namespace) -> int:
+    """The `reproduce` command; the exit status."""
+    from runner import reproduce as runs
+
+    comparison, fresh = runs.reproduce(arguments.run_dir, arguments.notebooks, RunProgress())
+    print("\n".join(comparison.lines()))
+    if fresh is not None:
+        print(os.path.relpath(fresh))
+    return TRUSTED if comparison.reproduced else UNTRUSTED
+
+
+def write_index(arguments: argparse.Namespace) -> int:
+    """The `index` command; the exit status."""
+    from runner.page import index
+
+    if not Path(arguments.folder).is_dir():
+        raise InputError(f"folder: given {arguments.folder}; allowed: a folder with run folders in it")
+    print(os.path.relpath(index.write_index(arguments.folder)))
+    return TRUSTED
+
+
+def _interrupt(number, _):
+    for other in SIGNALS:  # an impatient second one must not disturb the clearing up
+        signal.signal(other, signal.SIG_IGN)
+    raise Interrupted(number)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    for number in SIGNALS:
+        signal.signal(number, _interrupt)
+    try:
+        arguments = read_arguments(argv)
+        commands = {"run": run, "sweep": sweep, "render": render, "reproduce": reproduce, "index": write_index}
+        return commands[arguments.command](arguments)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except (ChainError, OSError) as error:
+        print(error, file=sys.stderr)
+        return FAILED
+    except Interrupted as interrupt:
+        print("interrupted; the next run continues", file=sys.stderr)
+        return 128 + interrupt.signal
+
+
+def main_program() -> NoReturn:
+    """`main` as a process of its own."""
+    for channel in (sys.stdout, sys.stderr):  # what a terminal cannot show must not end what took an hour
+        channel.reconfigure(errors="backslashreplace")
+    status = main()
+    gc.freeze()  # to look through papermill for garbage, at the very end, takes a third of a second
+    sys.exit(status)

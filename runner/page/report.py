@@ -1,0 +1,56 @@
+"""A run's report.html: when it is stale, and writing it with the manifest that vouches for it."""
+
+import functools
+import os
+from pathlib import Path
+from typing import Any
+
+from mixture.code_hash import file_hash, project_files, value_hash
+from mixture.messages import InputError
+from runner.folder import MANIFEST, REPORT, is_manifest, locked, read_json, write_json, write_text
+from runner.stages import ROOT
+
+ASSETS = Path(__file__).parent
+RENDERER = "runner.page.render"  # imported late: an up-to-date folder needs none of it
+
+
+@functools.cache
+def page_sources() -> list[Path]:
+    """What decides the page, notebooks apart: the renderer with all that it imports, the schema among it, and its assets."""
+    assets = (path for kind in ("*.html.j2", "*.css", "*.js") for path in ASSETS.glob(kind))
+    return sorted([*project_files(ROOT, [RENDERER], left_out=()), *assets])
+
+
+def page_hash(folder: Path, names: list[str], parameters: dict[str, Any]) -> str:
+    """The hash of all that goes into the page, but for the provenance at its foot."""
+    sources = [file_hash(path) for path in page_sources()]
+    return value_hash([sources, [file_hash(folder / f"{name}.ipynb") for name in names], parameters])
+
+
+def write_report(folder: Path, manifest: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Write the page of the executed notebooks, then the manifest that vouches for it; the manifest."""
+    from runner.page import render
+
+    chapters = [(name, read_json(folder / f"{name}.ipynb")) for name in names]
+    write_text(folder / REPORT, render.render(chapters, manifest))
+    hashes = {"page": page_hash(folder, names, manifest["parameters"]), REPORT: file_hash(folder / REPORT)}
+    manifest = {**manifest, "hashes": {**manifest["hashes"], **hashes}}
+    write_json(folder / MANIFEST, manifest)
+    return manifest
+
+
+def rewrite_report(folder: str | os.PathLike) -> dict[str, Any]:
+    """Write the page of a finished run anew, from its executed notebooks; its manifest.
+
+    Raises
+    ------
+    InputError
+        The folder holds no finished run.
+    """
+    folder = Path(folder)
+    manifest = read_json(folder / MANIFEST)
+    names = list(manifest["hashes"]["stages"]) if is_manifest(manifest) and manifest["status"] == "finished" else []
+    if not names or not all((folder / f"{name}.ipynb").exists() for name in names):
+        raise InputError(f"{os.path.relpath(folder)}: allowed: the folder of a finished run")
+    with locked(folder):
+        return write_report(folder, manifest, names)

@@ -1,0 +1,1 @@
+"""Many run folders from one sweep file."""
