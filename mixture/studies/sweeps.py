@@ -186,6 +186,21 @@ def stage_seconds(results):
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("notebook")
 
 
+def total_seconds(results, seconds):
+    """The arguments of the sentence about time: seconds of all points, and the notebook that took most.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        From `load_results`.
+    seconds : pandas.DataFrame
+        From `stage_seconds`.
+    """
+    if seconds.empty:
+        return {"total": 0.0, "heaviest": None}
+    return {"total": points_of(results)["seconds_total"].sum(), "heaviest": seconds["share"].idxmax()}
+
+
 def list_points(results, swept, outcome, notebook=None, limit=50):
     """The points of one outcome, with the reason and a link to the notebook that shows it.
 
@@ -241,3 +256,9 @@ def sweep_checks(results):
     return [{"name": f"points {outcome}", "value": int(counts.get(outcome, 0)), "limit": 0,
              "passed": not counts.get(outcome, 0), "advice": advice[outcome] if counts.get(outcome, 0) else ""}
             for outcome in ("failed", "untrusted", "not run")]
+
+
+def sweep_verdict(results):
+    """The content of the sweep's verdict.json."""
+    checks = sweep_checks(results)
+    return {"trusted": all(check["passed"] for check in checks), "checks": checks, "cautions": []}

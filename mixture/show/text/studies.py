@@ -111,6 +111,13 @@ def map_caption(misled, untrusted, points):
 
 
 @wording
+def map_alt():
+    """For who cannot see the map of shifts."""
+    return ("One heat map for each N: offset by precision, coloured by the shift of the posterior, with the border of the "
+            "misled region.")
+
+
+@wording
 def border_text(precisions):
     """Whether a larger sample withstands a firmer prior.
 
