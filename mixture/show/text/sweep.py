@@ -77,6 +77,12 @@ def recovery_caption(interval, recovery):
 
 
 @wording
+def recovery_alt():
+    """For who cannot see the figure of coverage."""
+    return "Share of intervals that hold the truth by parameter, with error bars, beside the nominal share."
+
+
+@wording
 def seconds_table(seconds):
     """Seconds of each notebook; `seconds` is empty where no point has finished."""
     return seconds.round({"median": 2, "largest": 2, "share": 3}) if len(seconds) else "No point has finished."
