@@ -9,8 +9,8 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from scipy import stats
 
 from mixture.atomic import read_from, read_json
-from mixture.components import NAMES as QUANTITIES
 from mixture.show import figures
+from mixture.show.text.numbers import QUANTITIES
 
 OUTCOMES = {"trusted": "✓", "untrusted": "✗", "failed": "!", "not run": "–"}  # from good to bad
 _COLOURS = ["#0173b2", "#de8f05", "#a03030", "#949494"]  # apart in lightness too
