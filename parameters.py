@@ -1,8 +1,8 @@
 """The one schema: every parameter's name, type, default, unit, meaning and limits.
 
 The notebooks' parameters cells, the command line, the params and sweep files
-and the README's table all agree with this file; tests/test_parameters.py holds
-them together. Nothing here runs a model: a set of parameters that gets past
+and docs/parameters.md all agree with this file; tests/runner/test_parameters.py
+holds them together. Nothing here runs a model: a set of parameters that gets past
 `Parameters` may start a kernel, and one that does not is refused in one line.
 """
 

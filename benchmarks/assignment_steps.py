@@ -23,7 +23,7 @@ def main():
     rows = []
     for repeat in range(3):  # in turn, so that a slow minute of the machine hits both
         for method, seconds in (("gibbs", 15.0), ("categorical-gibbs", 60.0)):
-            rows.append(measure_efficiency(*given, method, random_stream(repeat, method), seconds, most=5000))
+            rows.append(measure_efficiency(*given, method, random_stream(repeat, method), seconds, max_draws=5000))
     worth = {m: np.median([r["ess_per_second"] for r in rows if r["method"] == m]) for m in ("gibbs", "categorical-gibbs")}
     for n in (10**4, 10**5, 10**6):
         rows.append(_sweep(n))

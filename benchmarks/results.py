@@ -1,4 +1,4 @@
-"""How a benchmark tells and keeps what it measured."""
+"""How a benchmark prints and keeps what it measured."""
 
 import json
 import platform
@@ -14,7 +14,7 @@ import seaborn as sns
 from mixture.show import figures
 
 FOLDER = Path(__file__).resolve().parent / "results"
-README = FOLDER.parent.parent / "README.md"
+PAGE = FOLDER.parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- measured by make bench -->", "<!-- end of what make bench measured -->"
 SLOWER = 0.8  # a ratio below this share of the stored one is worth a look
 
@@ -46,20 +46,20 @@ def keep(name, rows, ratios):
         slower = f"; SLOWER than the stored {before:.3g}" if found < SLOWER * before else ""
         print(f"{'met    ' if found >= wanted else 'NOT met'}  {claim}: {found:.3g} (wanted {wanted:g}){slower}")
     FOLDER.mkdir(exist_ok=True)
-    told = {"python": platform.python_version(), "rows": rows,
+    content = {"python": platform.python_version(), "rows": rows,
             "ratios": {claim: {"found": found, "wanted": wanted} for claim, (found, wanted) in ratios.items()}}
-    file.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    README.write_text(with_table(README.read_text(encoding="utf-8")), encoding="utf-8")
+    file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def with_table(readme):
-    """The README's text with the stored ratios in its table."""
+def with_table(page):
+    """The text of docs/performance.md with the stored ratios in its table."""
     lines = ["| benchmark | ratio | found | wanted |", "|---|---|---|---|"]
     for file in sorted(FOLDER.glob("*.json")):
         for claim, ratio in json.loads(file.read_text(encoding="utf-8"))["ratios"].items():
             mark = "" if ratio["found"] >= ratio["wanted"] else " (**not met**)"
-            lines.append(f"| [{file.stem}](benchmarks/{file.stem}.py) | {claim} | {ratio['found']:.3g} | {ratio['wanted']:g}{mark} |")
-    head, _, rest = readme.partition(BEGIN)
+            lines.append(f"| [{file.stem}](../benchmarks/{file.stem}.py) | {claim} | {ratio['found']:.3g} | {ratio['wanted']:g}{mark} |")
+    head, _, rest = page.partition(BEGIN)
     return "\n".join([head + BEGIN, *lines, END]) + rest.partition(END)[2]
 
 

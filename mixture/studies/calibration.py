@@ -1,13 +1,15 @@
-"""Do the fits mean what they say? Simulation-based calibration, and coverage, over many samples whose truth is known.
+"""Simulation-based calibration: the ranks of many known truths among draws from their posteriors.
 
 calibrated
-    said of a posterior if the truth, drawn from the prior, is as likely to stand at any
-    rank among draws from the posterior given a sample from it (Talts et al. 2018)
+    A fit is calibrated if a truth drawn from the prior is equally likely to stand at any
+    rank among draws from the posterior, given a sample of that truth (Talts et al. 2018).
 rank
-    of the truth among about a hundred draws, as a share between 0 and 1; ties and the
-    steps between ranks are filled at random, so that it is uniform if calibrated
+    The place of the truth among about a hundred draws, as a share between 0 and 1. Ties
+    and the steps between ranks are filled at random, so that the rank of a calibrated
+    fit is uniform.
 
-One model is compiled once and then fitted to one sample after the other.
+Each model is compiled once and then fitted to one sample after the other. This module
+holds only what the stored ranks depend on; `rank_uniformity` judges them.
 """
 
 import functools
@@ -20,7 +22,6 @@ import arviz as az
 import numpy as np
 import pandas as pd
 import pymc as pm
-from arviz_stats.ecdf_utils import compute_ecdf, get_pointwise_confidence_band, simulate_confidence_bands
 from tqdm.auto import tqdm
 
 from mixture.atomic import write_atomically
@@ -35,9 +36,9 @@ from mixture.data.simulate import random_stream, simulate_mixture
 from mixture.parallel import available_cores
 
 MODELS = ("marginal", "grouped", "latent")
-TOGETHER = 25  # fits in one task
-RANKED = 100   # draws that the truth is ranked among
-ROOT, LOCK = Path(__file__).parents[2], "requirements.lock"
+FITS_PER_TASK = 25
+RANKED_DRAWS = 100  # that the truth is ranked among
+ROOT, LOCK = Path(__file__).resolve().parents[2], "requirements.lock"
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Refitter:
         self.kind, self.recipe = model, recipe
         rng = np.random.default_rng(0)
         truth = recipe.draw(rng)
-        self.model = build_model(self.seen(recipe.simulate(truth, rng)), priors or recipe.priors, latent=model == "latent")
+        self.model = build_model(self.observe(recipe.simulate(truth, rng)), priors or recipe.priors, latent=model == "latent")
         if model == "latent":
             self._unconstrained = unconstrained_function(self.model)
             self.nuts, self.gibbs = latent_steps(self.model, "gibbs", target_accept=0.9)
@@ -111,7 +112,7 @@ class Refitter:
         else:
             self.nutpie = Nutpie(self.model)
 
-    def seen(self, sample):
+    def observe(self, sample):
         """The sample as the model's likelihood sees it."""
         return group_sample(sample, self.recipe.cell_width) if self.kind == "grouped" else sample
 
@@ -129,7 +130,7 @@ class Refitter:
         -------
         weights, means, sds : ndarray, shape (draws, K)
         """
-        pm.set_data(likelihood_data(self.seen(sample)), model=self.model)
+        pm.set_data(likelihood_data(self.observe(sample)), model=self.model)
         if self.kind == "latent":
             return self._fit_latent(sample, start, rng)
         start, seed = start.by_name(), int(rng.integers(2**31))
@@ -157,7 +158,7 @@ class Refitter:
 
 
 def statistics(sample, components):
-    """What is ranked: every free parameter and the log likelihood.
+    """The quantities that are ranked: every free parameter and the log likelihood.
 
     Parameters
     ----------
@@ -195,56 +196,21 @@ def rank_truth(refitter, replicate, seed):
     truth = refitter.recipe.draw(known)
     sample = refitter.recipe.simulate(truth, known)
     drawn = refitter.fit(sample, truth, rng)
-    seen = refitter.seen(sample)
-    true, chain = statistics(seen, truth), statistics(seen, drawn)
-    keep = np.linspace(0, len(drawn[0]) - 1, RANKED).round().astype(int)
+    observed = refitter.observe(sample)
+    true, chain = statistics(observed, truth), statistics(observed, drawn)
+    keep = np.linspace(0, len(drawn[0]) - 1, RANKED_DRAWS).round().astype(int)
     seconds = time.perf_counter() - begun
     return [{"model": refitter.kind, "replicate": replicate, "parameter": name, "truth": float(true[name]),
              "rank": rank_of(true[name], chain[name][keep], rng), "ess": float(az.ess(chain[name][None])),
              "seconds": seconds} for name in true]
 
 
-def judge_ranks(table, prob=0.99):
-    """Whether the ranks are uniform: their distribution function within simultaneous bands (Säilynoja et al. 2022).
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        Columns model, parameter, rank.
-    prob : float
-        That all of them are found uniform if all are; shared out among them.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a model and parameter: fits, largest_difference (of the
-        distribution function from the uniform one), at (which rank), passed.
-    """
-    groups = table.groupby(["model", "parameter"], sort=False)["rank"]
-    rows = []
-    for (model, parameter), ranks in groups:
-        x, low, high = bands(len(ranks), 1 - (1 - prob) / len(groups))
-        ecdf = compute_ecdf(ranks.to_numpy(), x)
-        worst = np.abs(ecdf - x).argmax()
-        rows.append({"model": model, "parameter": parameter, "fits": len(ranks), "largest_difference": ecdf[worst] - x[worst],
-                     "at": x[worst], "passed": bool(((ecdf >= low) & (ecdf <= high)).all())})
-    return pd.DataFrame(rows)
-
-
-@functools.cache
-def bands(n, prob):
-    """Where the distribution function of n uniform ranks lies, all along, with a probability: points, lower and upper ends."""
-    x = np.arange(1, n) / n
-    pointwise = simulate_confidence_bands(n, 1, x, prob, 20_000, np.random.default_rng(214))
-    return x, *get_pointwise_confidence_band(pointwise, n, x)
-
-
-# -- many of them -----------------------------------------------------------------------------
+# -- many truths ------------------------------------------------------------------------------
 
 _refitter = functools.cache(Refitter)  # a worker compiles each model once
 
 
-def _rank_some(model, recipe, replicates, seed, path):
+def _rank_replicates(model, recipe, replicates, seed, path):
     rows = [row for replicate in replicates for row in rank_truth(_refitter(model, recipe), replicate, seed)]
     write_atomically(path, pd.DataFrame(rows).to_parquet)
 
@@ -252,8 +218,8 @@ def _rank_some(model, recipe, replicates, seed, path):
 def calibrate(folder, recipe=Recipe(), fits=500, seed=20160508, models=MODELS):
     """Ranks of many truths under each model, on all cores of this machine.
 
-    What is done is kept in the folder, by recipe, seed and code, so that a
-    stopped calibration goes on where it was.
+    Finished tasks are kept in the folder under a key of recipe, seed and code, so
+    that a stopped calibration continues, and changed code computes anew.
 
     Parameters
     ----------
@@ -272,10 +238,10 @@ def calibrate(folder, recipe=Recipe(), fits=500, seed=20160508, models=MODELS):
     folder = Path(folder)
     tasks = []
     for model in models:
-        for first in range(0, fits, TOGETHER):
-            replicates = range(first, min(first + TOGETHER, fits))
+        for first in range(0, fits, FITS_PER_TASK):
+            replicates = range(first, min(first + FITS_PER_TASK, fits))
             name = key(__name__, model, astuple(recipe), list(replicates), seed)
-            tasks.append((folder / "parts" / f"{name}.parquet", _rank_some, (model, recipe, replicates, seed)))
+            tasks.append((folder / "parts" / f"{name}.parquet", _rank_replicates, (model, recipe, replicates, seed)))
     run_tasks(tasks)
     table = pd.concat([pd.read_parquet(path) for path, *_ in tasks], ignore_index=True)
     write_atomically(folder / "ranks.parquet", table.to_parquet)
@@ -283,12 +249,12 @@ def calibrate(folder, recipe=Recipe(), fits=500, seed=20160508, models=MODELS):
 
 
 def key(module, *parts):
-    """A name for what comes of these parts and all the code that a module, by its name, rests on."""
+    """A file name for the result of these parts, computed by a module of this name and all that it imports."""
     return value_hash([repr(parts), code_hash(ROOT, [module], LOCK)])[:16]
 
 
 def run_tasks(tasks):
-    """Have Dask's workers write each file that is not there.
+    """Let Dask workers write each file that does not exist yet.
 
     Parameters
     ----------
@@ -303,5 +269,5 @@ def run_tasks(tasks):
     with LocalCluster(n_workers=min(available_cores(), len(missing)), threads_per_worker=1, host="127.0.0.1",
                       dashboard_address=None, memory_limit=0) as cluster, Client(cluster) as client:
         futures = [client.submit(work, *values, os.path.abspath(path), pure=False) for path, work, values in missing]
-        for future in tqdm(as_completed(futures), total=len(futures), desc="fitting", unit=f"{TOGETHER} fits"):
+        for future in tqdm(as_completed(futures), total=len(futures), desc="fitting", unit=f"{FITS_PER_TASK} fits"):
             future.result()

@@ -1,7 +1,10 @@
-"""How often intervals hold the truth, and how far estimates are off, for mixtures easy and hard: Bayes against EM.
+"""Intervals of Bayes and of EM for many samples whose truth is known, for easy and hard mixtures.
 
-cell
-    one truth and sample size of the grid, from which many samples are drawn
+scenario
+    One truth and sample size, from which many samples are drawn.
+
+This module holds only what the stored intervals depend on; `interval_coverage` counts how
+often they contain the truth.
 """
 
 import functools
@@ -19,13 +22,13 @@ from mixture.components import Components
 from mixture.data.sample import Sample
 from mixture.data.simulate import random_stream, simulate_mixture
 from mixture.em import em_standard_errors, fit_em_proper
-from mixture.studies.calibration import TOGETHER, Recipe, Refitter, key, run_tasks, statistics
+from mixture.studies.calibration import FITS_PER_TASK, Recipe, Refitter, key, run_tasks, statistics
 
 LEVELS = (0.5, 0.8, 0.95)
 
 
 @dataclass(frozen=True)
-class Cell:
+class Scenario:
     """Two components, the first standard Normal.
 
     Attributes
@@ -47,35 +50,40 @@ class Cell:
         """Weights, means and sds."""
         return Components(np.array([self.weight, 1 - self.weight]), np.array([0.0, self.separation]), np.ones(2))
 
+    @property
+    def stream(self):
+        """Its name among the random streams; the stored study was drawn under it."""
+        return f"Cell(separation={self.separation!r}, n={self.n!r}, weight={self.weight!r})"
+
     def simulate(self, rng):
         """A sample, the components' counts random."""
         return Sample.of_values(simulate_mixture(self.n, *self.truth, rng, "random")[0])
 
     @functools.cached_property
     def priors(self):
-        """As the report chooses them, for one long sample: the same for all samples of the cell."""
+        """As the report chooses them, for one long sample: the same for all samples of the scenario."""
         return choose_priors(Sample.of_values(simulate_mixture(1000, *self.truth, np.random.default_rng(0))[0]), 2)
 
 
-def cells(separations, sizes, weights):
-    """The grid."""
-    return [Cell(*each) for each in product(separations, sizes, weights)]
+def scenarios(separations, sizes, weights):
+    """Every combination, as a list of `Scenario`."""
+    return [Scenario(*each) for each in product(separations, sizes, weights)]
 
 
-def cover_truth(refitter, cell, replicate, seed):
-    """Draw a sample, fit it by MCMC and by EM, and see which intervals hold the truth.
+def cover_truth(refitter, scenario, replicate, seed):
+    """Draw a sample, fit it by MCMC and by EM, and record which intervals contain the truth.
 
     Returns
     -------
     list of dict
-        One for each method, parameter and level: the cell's values,
+        One for each method, parameter and level: the scenario's values,
         replicate, method, parameter, level, truth, estimate (posterior mean
         or maximum), low, high (equal tails, or the asymptotic Normal's; NaN
         where EM's information is not positive definite), covered.
     """
-    rng = random_stream(seed, f"{cell} {replicate}")
-    sample = cell.simulate(rng)
-    drawn = statistics(sample, refitter.fit(sample, cell.truth, rng))
+    rng = random_stream(seed, f"{scenario.stream} {replicate}")
+    sample = scenario.simulate(rng)
+    drawn = statistics(sample, refitter.fit(sample, scenario.truth, rng))
     em = fit_em_proper(sample, 2, rng, starts=5)
     errors = em_standard_errors(sample, em)
     spread = {
@@ -83,8 +91,8 @@ def cover_truth(refitter, cell, replicate, seed):
         for name, field, k in (("w", "weights", 1), ("mu", "means", 2), ("sigma", "sds", 2))
         for i in range(k)
     }
-    maximum, truth, rows = statistics(sample, em.components), statistics(sample, cell.truth), []
-    about = {"separation": cell.separation, "n": cell.n, "weight": cell.weight, "replicate": replicate}
+    maximum, truth, rows = statistics(sample, em.components), statistics(sample, scenario.truth), []
+    about = {"separation": scenario.separation, "n": scenario.n, "weight": scenario.weight, "replicate": replicate}
     for name, level in product(spread, LEVELS):
         tails, reach = [(1 - level) / 2, (1 + level) / 2], special.ndtri((1 + level) / 2) * spread[name]
         for method, estimate, (low, high) in (("posterior", drawn[name].mean(), np.quantile(drawn[name], tails)),
@@ -96,24 +104,24 @@ def cover_truth(refitter, cell, replicate, seed):
 
 
 @functools.cache
-def _refitter(cell, recipe):
-    return Refitter("marginal", recipe, cell.priors)
+def _refitter(scenario, recipe):
+    return Refitter("marginal", recipe, scenario.priors)
 
 
-def _cover_some(cell, recipe, replicates, seed, path):
-    rows = [row for each in replicates for row in cover_truth(_refitter(cell, recipe), cell, each, seed)]
+def _cover_replicates(scenario, recipe, replicates, seed, path):
+    rows = [row for each in replicates for row in cover_truth(_refitter(scenario, recipe), scenario, each, seed)]
     write_atomically(path, pd.DataFrame(rows).to_parquet)
 
 
 def cover(folder, grid, samples=100, seed=20160508, tune=300, draws=1000):
-    """Coverage over a grid, on all cores of this machine; what is done is kept, as by `calibrate`.
+    """Coverage over a grid, on all cores of this machine; finished tasks are kept, as by `calibrate`.
 
     Parameters
     ----------
     folder : path-like
-    grid : list of Cell
+    grid : list of Scenario
     samples : int
-        Of each cell.
+        Of each scenario.
     seed : int
     tune, draws : int
         Of the one chain of each fit.
@@ -124,35 +132,13 @@ def cover(folder, grid, samples=100, seed=20160508, tune=300, draws=1000):
         The rows of `cover_truth`; also in coverage.parquet.
     """
     folder, tasks = Path(folder), []
-    for cell in grid:
-        recipe = Recipe(n=cell.n, tune=tune, draws=draws)
-        for first in range(0, samples, TOGETHER):
-            replicates = range(first, min(first + TOGETHER, samples))
-            name = key(__name__, cell, recipe, list(replicates), seed)
-            tasks.append((folder / "parts" / f"{name}.parquet", _cover_some, (cell, recipe, replicates, seed)))
+    for scenario in grid:
+        recipe = Recipe(n=scenario.n, tune=tune, draws=draws)
+        for first in range(0, samples, FITS_PER_TASK):
+            replicates = range(first, min(first + FITS_PER_TASK, samples))
+            name = key(__name__, scenario, recipe, list(replicates), seed)
+            tasks.append((folder / "parts" / f"{name}.parquet", _cover_replicates, (scenario, recipe, replicates, seed)))
     run_tasks(tasks)
     table = pd.concat([pd.read_parquet(path) for path, *_ in tasks], ignore_index=True)
     write_atomically(folder / "coverage.parquet", table.to_parquet)
     return table
-
-
-def summarise_coverage(table):
-    """Coverage with its standard error, bias in units of the estimates' own spread, and how often there was no interval.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by separation, n, weight, method, parameter and level:
-        covered, error, bias, missing (shares), far (whether coverage is more
-        than three standard errors from the level).
-    """
-    groups = table.groupby(["separation", "n", "weight", "method", "parameter", "level"])
-    found = groups.agg(
-        covered=("covered", "mean"), samples=("covered", "size"), missing=("low", lambda low: low.isna().mean())
-    )
-    level = found.index.get_level_values("level")
-    found["error"] = np.sqrt(level * (1 - level) / found["samples"])
-    found["far"] = abs(found["covered"] - level) > 3 * found["error"]
-    off = groups.agg(estimate=("estimate", "mean"), spread=("estimate", "std"), truth=("truth", "first"))
-    found["bias"] = (off["estimate"] - off["truth"]) / off["spread"]
-    return found.drop(columns="samples")

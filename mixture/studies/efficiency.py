@@ -1,4 +1,4 @@
-"""What a draw costs and what it is worth: the measure behind the study and the benchmarks."""
+"""Seconds per sweep and effective draws per second of each method, for the studies and the benchmarks."""
 
 import time
 
@@ -13,11 +13,11 @@ from mixture.em import fit_em
 METHODS = ("EM", "marginal", "gibbs", "categorical-gibbs", "metropolis")
 
 
-def measure_efficiency(sample, priors, em, starts, method, rng, seconds=60.0, most=1000):
-    """Run one method for about so many seconds and say what came of it.
+def measure_efficiency(sample, priors, em, starts, method, rng, seconds=60.0, max_draws=1000):
+    """Run one method for about so many seconds and measure its cost and its effective draws.
 
-    A short run tells what a sweep costs; the real one has as many sweeps, half
-    of them tuning, as fit into `seconds`, at most `most` kept a chain.
+    A short run measures the cost of a sweep; the real run has as many sweeps, half
+    of them tuning, as fit into `seconds`, with at most `max_draws` kept a chain.
     Compilation is not counted. Set MIXTURE_CORES=1 to measure one core.
 
     Parameters
@@ -30,7 +30,7 @@ def measure_efficiency(sample, priors, em, starts, method, rng, seconds=60.0, mo
     method : one of `METHODS`
     rng : numpy.random.Generator
     seconds : float
-    most : int
+    max_draws : int
 
     Returns
     -------
@@ -56,7 +56,7 @@ def measure_efficiency(sample, priors, em, starts, method, rng, seconds=60.0, mo
 
     run(10)  # the first calls compile
     _, cost = run(10)
-    sweeps = int(np.clip(seconds / (2 * cost * len(starts)), 10, most))
+    sweeps = int(np.clip(seconds / (2 * cost * len(starts)), 10, max_draws))
     tree, cost = run(sweeps)
     judged = tree["posterior"].to_dataset()[list(NAMES)]
     if latent:

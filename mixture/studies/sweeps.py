@@ -1,4 +1,4 @@
-"""What a finished sweep says: the outcome of every point, what was recovered, and what it took."""
+"""The results of a finished sweep: the outcome of every point, the recovery of the truth, and the time it took."""
 
 from numbers import Real
 
@@ -9,8 +9,8 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from scipy import stats
 
 from mixture.atomic import read_from, read_json
-from mixture.components import NAMES as QUANTITIES
 from mixture.show import figures
+from mixture.show.text.numbers import QUANTITIES
 
 OUTCOMES = {"trusted": "✓", "untrusted": "✗", "failed": "!", "not run": "–"}  # from good to bad
 _COLOURS = ["#0173b2", "#de8f05", "#a03030", "#949494"]  # apart in lightness too
@@ -58,35 +58,41 @@ def map_outcomes(results, swept):
     Returns
     -------
     worst : pandas.DataFrame of int
-        Index into `OUTCOMES` of the worst outcome in each cell, -1 where there
+        Index into `OUTCOMES` of the worst outcome in each square, -1 where there
         is no point: columns are the values of the swept parameter that takes
         most of them, rows the combinations of the others.
     shares : pandas.DataFrame of str
-        What to write into the cells: the outcome's sign, or how many of the
-        cell's points are trusted.
+        What to write into the squares: the outcome's sign, or how many of the
+        square's points are trusted.
     """
     points = points_of(results)
     across = max(swept, key=lambda name: points[name].map(format_parameter).nunique(), default=None)
     others = [name for name in swept if name != across]
     order = list(OUTCOMES)
-    said = points[others].map(format_parameter)
+    labels = points[others].map(format_parameter)
     laid = pd.DataFrame({
         "column": points[across].map(format_parameter) if across else "all",
-        "row": [", ".join(f"{name} {value}" for name, value in row.items()) for row in said.to_dict("records")],
+        "row": [", ".join(f"{name} {value}" for name, value in row.items()) for row in labels.to_dict("records")],
         "worst": points["outcome"].map(order.index), "trusted": points["outcome"] == "trusted"})
     columns, rows = (list(dict.fromkeys(laid[name])) for name in ("column", "row"))
     if across and pd.api.types.is_numeric_dtype(points[across]):
         columns = [format_parameter(value) for value in sorted(points[across].unique())]
-    cells = laid.groupby(["row", "column"], sort=False)
-    worst = cells["worst"].max().unstack().reindex(index=rows, columns=columns).fillna(-1).astype(int)
-    signs = cells.apply(lambda cell: list(OUTCOMES.values())[cell["worst"].iloc[0]] if len(cell) == 1
-                        else f"{cell['trusted'].sum()}/{len(cell)}", include_groups=False)
+    squares = laid.groupby(["row", "column"], sort=False)
+    worst = squares["worst"].max().unstack().reindex(index=rows, columns=columns).fillna(-1).astype(int)
+    signs = squares.apply(_square_sign, include_groups=False)
     worst.columns.name, worst.index.name = across, None
     return worst, signs.unstack().reindex(index=rows, columns=columns).fillna("")
 
 
+def _square_sign(points):
+    """The outcome's sign of a single point, or how many of the points are trusted."""
+    if len(points) == 1:
+        return list(OUTCOMES.values())[points["worst"].iloc[0]]
+    return f"{points['trusted'].sum()}/{len(points)}"
+
+
 def draw_outcomes(worst, shares):
-    """The figure of `map_outcomes`: colour and sign of every cell."""
+    """The figure of `map_outcomes`: colour and sign of every square."""
     worst, shares = worst.iloc[:MOST_ROWS], shares.iloc[:MOST_ROWS]
     figure, ax = plt.subplots(figsize=(min(11, 4 + 0.6 * worst.shape[1]), 1.6 + 0.32 * len(worst)))
     colours = ListedColormap(["none", *_COLOURS])
@@ -180,8 +186,23 @@ def stage_seconds(results):
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("notebook")
 
 
-def list_points(results, swept, outcome, notebook, most=50):
-    """The points of one outcome as a Markdown table with links to the notebooks that show why.
+def total_seconds(results, seconds):
+    """The arguments of the sentence about time: seconds of all points, and the notebook that took most.
+
+    Parameters
+    ----------
+    results : pandas.DataFrame
+        From `load_results`.
+    seconds : pandas.DataFrame
+        From `stage_seconds`.
+    """
+    if seconds.empty:
+        return {"total": 0.0, "heaviest": None}
+    return {"total": points_of(results)["seconds_total"].sum(), "heaviest": seconds["share"].idxmax()}
+
+
+def list_points(results, swept, outcome, notebook=None, limit=50):
+    """The points of one outcome, with the reason and a link to the notebook that shows it.
 
     Parameters
     ----------
@@ -189,26 +210,39 @@ def list_points(results, swept, outcome, notebook, most=50):
         From `load_results`.
     outcome : str
         One of `OUTCOMES`.
-    notebook : str
+    notebook : str, optional
         The stage to link to where the point does not name the one that failed.
-    most : int
-        Rows; those left out are counted.
+    limit : int
+        Rows at most.
+
+    Returns
+    -------
+    rows : list of dict
+        The swept parameters as text, why, stage (or None) and folder.
+    left : int
+        Points beyond the limit.
     """
     points = points_of(results[results["outcome"] == outcome])
-    shown = [*swept, *(["seed"] if points["seed"].nunique() > 1 and "seed" not in swept else [])]
-    lines = [f"| {' | '.join([*shown, 'why', 'notebook'])} |", f"|{' --- |' * (len(shown) + 2)}"]
-    for _, point in points.head(most).iterrows():
+    with_seed = points["seed"].nunique() > 1 and "seed" not in swept
+    names, rows = [*swept, *(["seed"] if with_seed else [])], []
+    for _, point in points.head(limit).iterrows():
         stage = point.get("stage") if isinstance(point.get("stage"), str) else notebook
-        why = str(point["error"] if outcome == "failed" else point.get("failed_checks", ""))
-        why = " ".join(why.replace("|", "/").split())
-        link = f"[{stage}](points/{point['point']}/{stage}.ipynb)" if stage else f"points/{point['point']}"
-        lines.append(f"| {' | '.join([*(format_parameter(point[name]) for name in shown), why, link])} |")
-    left = f"\n\nand {len(points) - most} more in results.parquet" if len(points) > most else ""
-    return "\n".join(lines) + left
+        why = point["error"] if outcome == "failed" else point.get("failed_checks", "")
+        rows.append({name: format_parameter(point[name]) for name in names}
+                    | {"why": str(why), "stage": stage, "folder": f"points/{point['point']}"})
+    return rows, max(0, len(points) - limit)
+
+
+def failed_checks(results):
+    """How many untrusted points failed each check, most first."""
+    points = points_of(results[results["outcome"] == "untrusted"])
+    if points.empty:
+        return {}
+    return points["failed_checks"].str.split("; ").explode().value_counts().to_dict()
 
 
 def sweep_checks(results):
-    """The sweep's own verdict: the shares of its points that failed, were not run or cannot be trusted.
+    """The sweep's own verdict: how many of its points failed, were not run or cannot be trusted.
 
     Returns
     -------
@@ -222,3 +256,9 @@ def sweep_checks(results):
     return [{"name": f"points {outcome}", "value": int(counts.get(outcome, 0)), "limit": 0,
              "passed": not counts.get(outcome, 0), "advice": advice[outcome] if counts.get(outcome, 0) else ""}
             for outcome in ("failed", "untrusted", "not run")]
+
+
+def sweep_verdict(results):
+    """The content of the sweep's verdict.json."""
+    checks = sweep_checks(results)
+    return {"trusted": all(check["passed"] for check in checks), "checks": checks, "cautions": []}

@@ -10,8 +10,10 @@ from scipy import stats
 
 from mixture.bayes import model as room
 from mixture.components import mixture_log_likelihood
-from mixture.studies.calibration import Recipe, Refitter, bands, calibrate, judge_ranks, rank_of, rank_truth, statistics
-from mixture.studies.coverage import LEVELS, cells, cover_truth, summarise_coverage
+from mixture.studies.calibration import Recipe, Refitter, calibrate, rank_of, rank_truth, statistics
+from mixture.studies.coverage import LEVELS, cover_truth, scenarios
+from mixture.studies.interval_coverage import summarise_coverage
+from mixture.studies.rank_uniformity import bands, judge_ranks
 
 # Small samples and wide components, so that the prior matters.
 SMALL = Recipe(n=15, sd_median=3.0, concentration=5.0, cell_width=2.0, tune=200, draws=400)
@@ -147,9 +149,9 @@ def test_coverage_is_counted_against_the_level():
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_far_apart_and_many_both_kinds_of_interval_hold_the_truth_as_often_as_they_say():
-    (cell,) = cells([6.0], [200], [0.5])
-    refitter = Refitter("marginal", Recipe(n=cell.n, draws=500), cell.priors)
-    rows = [row for i in range(60) for row in cover_truth(refitter, cell, i, 8)]
+    (scenario,) = scenarios([6.0], [200], [0.5])
+    refitter = Refitter("marginal", Recipe(n=scenario.n, draws=500), scenario.priors)
+    rows = [row for i in range(60) for row in cover_truth(refitter, scenario, i, 8)]
     found = summarise_coverage(pd.DataFrame(rows))
     assert set(found.index.get_level_values("method")) == {"posterior", "EM"}
     assert found["far"].mean() <= 0.1 and (found["missing"] == 0).all()

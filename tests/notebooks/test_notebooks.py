@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import io
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -73,11 +75,61 @@ def test_opening_says_what_is_read_and_written(path):
     assert re.match(r"# \d · ", opening) and "?" in opening
 
 
+def without_comments(code):
+    """Lines of code as they are, their comments cut off."""
+    lines = code.splitlines()
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    return "\n".join(lines)
+
+
+def closures(code):
+    """The functions that code defines, but for a lambda that is nothing but one call."""
+    return [node for node in ast.walk(ast.parse(code))
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda))
+            and not (isinstance(node, ast.Lambda) and isinstance(node.body, ast.Call))]
+
+
+def formatted_sentences(code):
+    """The f-strings of more than three words that code holds."""
+    strings = (node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.JoinedStr))
+    parts = ([part.value for part in node.values if isinstance(part, ast.Constant)] for node in strings)
+    return [" ".join(each) for each in parts if len(" ".join(each).split()) > 3]
+
+
 @each
 def test_cells_are_short(path):
     lengths = [len(text(cell).splitlines()) for cell in cells(path, "code") if cell not in tagged(path, "parameters")]
-    assert max(lengths) <= 20
-    assert statistics.median(lengths) <= 6
+    assert statistics.median(lengths) <= 4
+    assert max(lengths) <= 12
+    assert [line for cell in cells(path, "code") for line in text(cell).splitlines() if len(line) > 100] == []
+
+
+@each
+def test_there_are_more_words_than_code(path):
+    words = sum(len(text(cell).split()) for cell in cells(path, "markdown"))
+    code = sum(len(without_comments(text(cell)).split()) for cell in cells(path, "code"))
+    assert words > code
+
+
+@each
+def test_cells_define_no_function_and_write_no_sentence(path):
+    for cell in cells(path, "code"):
+        assert closures(text(cell)) == []
+        assert formatted_sentences(text(cell)) == []
+        assert "\\mathrm" not in text(cell)
+
+
+@pytest.mark.parametrize("code, found", [
+    ("def f(): pass", 1), ("f = lambda x: x + 1", 1), ("start(lambda: loo(tree))", 0), ("say.text(x)", 0)])
+def test_a_closure_is_found(code, found):
+    assert len(closures(code)) == found
+
+
+def test_a_sentence_is_found_and_a_path_is_not():
+    assert formatted_sentences('f"{n} values are misled by it"') and not formatted_sentences('f"{run_dir}/points/{name}"')
 
 
 @each

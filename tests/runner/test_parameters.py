@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mixture.messages import InputError
 from parameters import NAMES, Parameters, check
+from runner.parameters_page import PAGE, parameters_page
 from runner.params_files import load, read_yaml
 from runner.stages import join_lines, read_chain, tags
 
@@ -120,12 +121,12 @@ def test_every_parameter_is_explained():
         assert set(field.json_schema_extra) == {"group", "unit"}, name
 
 
-def test_a_table_in_the_readme_names_every_parameter():
-    readme = ROOT / "README.md"
-    if not readme.exists():
-        pytest.skip("no README yet")
-    missing = [name for name in NAMES if f"`{name}`" not in readme.read_text(encoding="utf-8")]
-    assert missing == []
+def test_the_page_of_parameters_is_that_of_the_schema():
+    """Written by `python -m runner.parameters_page`."""
+    stored = PAGE.read_text(encoding="utf-8")
+    assert stored == parameters_page()
+    assert [name for name in NAMES if f"| `{name}` |" not in stored] == []
+    assert "| `seed` | 20160508 |  |  | root seed; every random step draws its own child |" in stored
 
 
 def test_yaml_numbers_in_scientific_notation_are_numbers():

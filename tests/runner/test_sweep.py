@@ -15,6 +15,7 @@ import pytest
 import tiny
 from markup import check_page
 
+from mixture.show.text import sweep as say
 from mixture.studies import sweeps as accounts
 from parameters import Parameters
 from runner.errors import ChainError
@@ -245,10 +246,12 @@ def test_the_map_shows_the_worst_of_each_cell_and_how_many_can_be_trusted():
 def test_the_list_of_points_links_to_what_shows_why():
     made = laid_out(n_samples=[10, 20, 30], seed=1, outcome=["failed", "trusted", "failed"], stage=["02_x", None, None])
     made["error"] = ["a | b\nc", None, "its worker died"]
-    lines = accounts.list_points(made, ["n_samples"], "failed", None, most=9).splitlines()
+    lines = say.failed_points_text(*accounts.list_points(made, ["n_samples"], "failed")).splitlines()
     assert lines[0] == "| n_samples | why | notebook |"
     assert lines[2:] == ["| 10 | a / b c | [02_x](points/p0/02_x.ipynb) |", "| 30 | its worker died | points/p2 |"]
-    assert accounts.list_points(made, ["n_samples"], "failed", None, most=1).endswith("and 1 more in results.parquet")
+    cut = say.failed_points_text(*accounts.list_points(made, ["n_samples"], "failed", limit=1))
+    assert cut.endswith("and 1 more in results.parquet")
+    assert say.failed_points_text(*accounts.list_points(made, ["n_samples"], "untrusted")) == "No point failed."
 
 
 # -- the worker -------------------------------------------------------------------------------

@@ -1,6 +1,10 @@
-"""The report of a sweep: what came of its points."""
+"""The report of a sweep: what came of its points, which they are, what was recovered, and what it took."""
 
-from mixture.show.text.wording import wording
+import pandas as pd
+
+from mixture.show.text.wording import caption, wording
+
+NONE_UNTRUSTED = "No finished point is untrusted."
 
 
 @wording
@@ -9,3 +13,83 @@ def sweep_text(points, counts):
     good = counts.get("trusted", 0) == points
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
     return f"**{'Every point can be trusted' if good else 'Not every point can be trusted'}.** {points:,} points: {outcomes}."
+
+
+@caption
+def outcomes_caption(points, counts):
+    """Below the map of outcomes."""
+    return (f"{counts.get('trusted', 0) / points:.0%} of the points finished and can be trusted; a fraction in a cell counts "
+            "its trusted points.")
+
+
+@wording
+def outcomes_alt(rows, columns):
+    """For who cannot see the map of outcomes."""
+    return f"Grid of {rows} by {columns} cells over what was swept, each with the outcome of its points."
+
+
+@wording
+def failed_checks_table(counts):
+    """How many untrusted points failed each check."""
+    if not counts:
+        return NONE_UNTRUSTED
+    return pd.DataFrame({"points": list(counts.values())}, pd.Index(list(counts), name="check that failed"))
+
+
+def _points_table(rows, left):
+    """Points as a Markdown table, each with a link to the notebook that shows why."""
+    names = [name for name in rows[0] if name not in ("why", "stage", "folder")]
+    lines = [f"| {' | '.join([*names, 'why', 'notebook'])} |", f"|{' --- |' * (len(names) + 2)}"]
+    for row in rows:
+        why = " ".join(row["why"].replace("|", "/").split())
+        stage, folder = row["stage"], row["folder"]
+        link = f"[{stage}]({folder}/{stage}.ipynb)" if stage else folder
+        lines.append(f"| {' | '.join([*(row[name] for name in names), why, link])} |")
+    return "\n".join(lines) + (f"\n\nand {left} more in results.parquet" if left else "")
+
+
+@wording
+def failed_points_text(rows, left):
+    """The points that failed; arguments as `list_points` returns them."""
+    return _points_table(rows, left) if rows else "No point failed."
+
+
+@wording
+def untrusted_points_text(rows, left):
+    """The points that finished and cannot be trusted; arguments as `list_points` returns them."""
+    return _points_table(rows, left) if rows else NONE_UNTRUSTED
+
+
+@wording
+def recovery_table(recovery):
+    """Bias, error and coverage of each parameter; `recovery` is empty where the truth is not known."""
+    if recovery.empty:
+        return "The truth is not known."
+    return recovery.set_index("parameter").drop(columns=["coverage_low", "coverage_high"]).round(3)
+
+
+@caption
+def recovery_caption(interval, recovery):
+    """Below the figure of coverage."""
+    lowest = recovery.loc[recovery["coverage"].idxmin()]
+    return (f"Coverage of the {interval:.0%} intervals; the lowest is {lowest['coverage']:.0%}, of "
+            f"`{lowest['parameter']}[{lowest['component']}]` over the {lowest['of']} points.")
+
+
+@wording
+def recovery_alt():
+    """For who cannot see the figure of coverage."""
+    return "Share of intervals that hold the truth by parameter, with error bars, beside the nominal share."
+
+
+@wording
+def seconds_table(seconds):
+    """Seconds of each notebook; `seconds` is empty where no point has finished."""
+    return seconds.round({"median": 2, "largest": 2, "share": 3}) if len(seconds) else "No point has finished."
+
+
+@wording
+def seconds_text(total, heaviest):
+    """Seconds of all points, and the notebook that took most of them, if any did."""
+    return (f"{total / 60:.1f} minutes of notebooks in all, most of it in {heaviest or 'none'}. Compilation is paid by the "
+            "first points of each worker and is in their time.")

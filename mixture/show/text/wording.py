@@ -12,7 +12,7 @@ import math
 
 import pandas as pd
 
-CHAPTERS = ("sample", "fit", "chains", "comparison", "sweep")
+CHAPTERS = ("sample", "fit", "chains", "comparison", "sweep", "studies")
 RECORD, ALT_RECORD = "wording", "alt"
 FUNCTIONS = {}
 
@@ -51,6 +51,9 @@ def wording(function):
         values = {name: _encode(value) for name, value in signature.bind(*args, **kwargs).arguments.items()}
         return _make({"function": function.__name__, "values": values})
 
+    known = FUNCTIONS.get(function.__name__, function)
+    if known.__module__ != function.__module__:
+        raise ValueError(f"{function.__name__} is in {known.__module__} already: a record names the function alone")
     FUNCTIONS[function.__name__] = function
     return worded
 

@@ -1,0 +1,277 @@
+"""The studies: the post's claims about acceptance, scaling and priors; calibration and coverage."""
+
+from mixture.show.text.wording import caption, wording
+
+# -- assignment steps -------------------------------------------------------------------------
+
+
+@caption
+def steps_caption(n, per_second):
+    """Below the costs of the methods.
+
+    Parameters
+    ----------
+    n : int
+        Observations.
+    per_second : dict of str to float
+        Effective draws per second of each method.
+    """
+    ratio = per_second["gibbs"] / per_second["categorical-gibbs"]
+    return (f"At N = {n:,} the exact conditional gives {ratio:,.0f} times the effective draws per second of PyMC's "
+            "categorical step.")
+
+
+@wording
+def steps_text(n, moved, per_second, exponents):
+    """Whether the acceptance rate made the post's sampler slow.
+
+    Parameters
+    ----------
+    n : int
+        Observations.
+    moved, per_second : dict of str to float
+        By method: share of assignments changed in a sweep; effective draws per second.
+    exponents : dict of str to float
+        By method: the power of N that a sweep's cost grows with.
+    """
+    rejected = moved["metropolis"] < 0.1 * moved["gibbs"]
+    one_moves = moved["categorical-gibbs"] > 0.5 * moved["gibbs"]
+    best = max(per_second, key=per_second.get)
+    return (
+        f"With the whole vector proposed at once the post is {'right' if rejected else 'not right'}: a sweep changes "
+        f"{moved['metropolis']:.2%} of the assignments, where the exact conditional changes {moved['gibbs']:.2%}. "
+        f"With one assignment at a time acceptance is {'not' if one_moves else 'also'} the trouble "
+        f"({moved['categorical-gibbs']:.2%} change), but the cost is: a sweep grows as N to the power "
+        f"{exponents['categorical-gibbs']:.1f}, against {exponents['gibbs']:.1f} for the exact conditional and "
+        f"{exponents['marginal']:.1f} for the marginal model. So the low acceptance rate is a property of the step, not of "
+        f"the model: drawn from its exact conditional the same model gives {per_second['gibbs']:.0f} effective draws per "
+        f"second on one core at N = {n:,}. The most efficient of all is **{best}** with {per_second[best]:.0f}.")
+
+
+# -- scaling ----------------------------------------------------------------------------------
+
+
+@caption
+def scaling_caption(points, untrusted):
+    """Below the costs of the methods: how many points there are, and how many cannot be trusted."""
+    return f"Seconds per sweep and effective draws per second; {untrusted} of {points} points are crossed out."
+
+
+@wording
+def scaling_text(per_second, exponents, em_exponent):
+    """Whether MCMC scales as the post did it.
+
+    Parameters
+    ----------
+    per_second : dict of str to float
+        By method: effective draws per second at N = 1,000.
+    exponents : dict of str to float
+        By method: the power of N that a sweep's cost grows with.
+    em_exponent : float
+        The same of EM's time.
+    """
+    slow = per_second["metropolis"] < 0.1 * per_second["marginal"]
+    return (
+        f"As the post did it, MCMC {'does not' if slow else 'does'} scale: at N = 1,000 the whole vector proposed at once "
+        f"gives {per_second['metropolis']:.2g} effective draws per second, the marginal model {per_second['marginal']:.0f}. "
+        f"One assignment after the other costs N to the power {exponents['categorical-gibbs']:.1f} a sweep, all at once from "
+        f"the exact conditional {exponents['gibbs']:.1f}, and summed out {exponents['marginal']:.1f}; the time of EM grows as "
+        f"N to the power {em_exponent:.1f}.")
+
+
+@wording
+def cells_text(exponent, small_n, small_seconds, large_n, large_seconds, trusted):
+    """Whether the cost depends on N where values are counted in cells; `trusted` is of the largest sample."""
+    flat = "hardly depends on N" if exponent < 0.15 else "still grows with N"
+    return (
+        f"Counted in cells the cost of a sweep {flat} (to the power {exponent:.2f}): {large_n:,} values take "
+        f"{large_seconds:.1f} seconds of sampling, {small_n:,} take {small_seconds:.1f}, {large_seconds / small_seconds:.2g} "
+        f"times less; the chains of the largest sample {'can be' if trusted else 'can **not** be'} trusted.")
+
+
+@wording
+def two_paragraphs(first, second):
+    """Two texts as the paragraphs of one."""
+    return f"{first}\n\n{second}"
+
+
+# -- priors -----------------------------------------------------------------------------------
+
+
+@wording
+def finished_text(finished, points):
+    """How many of the sweep's points have finished."""
+    return f"{finished} of the sweep's {points} points have finished."
+
+
+@caption
+def map_caption(misled, untrusted, points):
+    """Below the map of shifts."""
+    return (f"Shift of the posterior means; {misled} of {points} posteriors are misled, {untrusted} cannot be trusted.")
+
+
+@wording
+def map_alt():
+    """For who cannot see the map of shifts."""
+    return ("One heat map for each N: offset by precision, coloured by the shift of the posterior, with the border of the "
+            "misled region.")
+
+
+@wording
+def border_text(precisions):
+    """Whether a larger sample withstands a firmer prior.
+
+    Parameters
+    ----------
+    precisions : dict of int to float
+        By N, in increasing order: the first misleading precision at the largest offset.
+    """
+    if len(precisions) < 2:
+        return "No two samples are misled at the largest offset: there is nothing to compare."
+    (small, low), *_, (large, high) = ((int(n), precision) for n, precision in precisions.items())
+    withstands = "withstands a firmer prior" if high > low else "does not withstand a firmer prior"
+    return (f"At the largest offset, {small:,} values are misled from precision {low:g} on, {large:,} values from {high:g}: a "
+            f"larger sample {withstands}.")
+
+
+@caption
+def forecast_caption(correlation):
+    """Below the scatter plot of sensitivity and movement."""
+    return f"Sensitivity of one fit against the movement of the next; rank correlation {correlation:.2f}."
+
+
+@wording
+def misled_text(like_the_posts, limit, misled_share, least_wrong):
+    """Whether the post was right about its priors.
+
+    Parameters
+    ----------
+    like_the_posts : float
+        Largest shift under priors like the post's, posterior sds.
+    limit : float
+        The shift beyond which a posterior is misled.
+    misled_share : float
+        Of all posteriors.
+    least_wrong : float or None
+        Distance of a misleading prior's center from the truth, in prior sds: the smallest.
+    """
+    right = "**right**" if like_the_posts > limit else "**not right** about its own priors"
+    least = ("" if least_wrong is None else
+             f"; the least wrong prior among them has its center {least_wrong:.2g} of its own sds from the truth")
+    return (f"Priors about as firm and as near the truth as the post's, at its 1,000 values, move the means by "
+            f"{like_the_posts:.2g} posterior standard deviations: the post was {right}. Over the whole map "
+            f"{misled_share:.0%} of the posteriors are misled{least}.")
+
+
+@wording
+def forecast_text(caught, false, missed, correlation):
+    """Whether the sensitivity of one fit foretells the next.
+
+    Parameters
+    ----------
+    caught, false : float
+        Share of movements that were warned of, and of warnings without a movement.
+    missed : int
+        Movements without a warning.
+    correlation : float
+        Of the ranks of sensitivity and movement.
+    """
+    useful = "does" if correlation > 0.5 and caught > 0.8 else "does **not** reliably"
+    blind = (f" It missed {missed}: it looks at small changes around one prior, and cannot see a jump that lies a decade "
+             "away." if missed else "")
+    return (f"One fit's power-scaling sensitivity {useful} foretell it: it warned before {caught:.0%} of the movements of a "
+            f"standard deviation or more, and {false:.0%} of its warnings came to nothing (rank correlation "
+            f"{correlation:.2f}).{blind}")
+
+
+# -- calibration ------------------------------------------------------------------------------
+
+
+@wording
+def recipe_text(fits, n, mean_sd, sd_median, concentration, draws, tune):
+    """The priors that truths are drawn from, and the fits; arguments as the attributes of `Recipe`."""
+    return (rf"$\mu_k \sim \mathrm{{Normal}}(0, {mean_sd:g})$, "
+            rf"$\log \sigma_k \sim \mathrm{{Normal}}(\log {sd_median:g}, 1)$, "
+            rf"$w \sim \mathrm{{Dirichlet}}({concentration:g}, {concentration:g})$; {fits} truths, {n} values each, "
+            f"one chain of {draws} draws after {tune} for tuning.")
+
+
+@caption
+def ranks_caption(difference, parameter, model):
+    """Below the panels of ranks: the largest difference, signed, and where it is."""
+    return f"The largest difference is {difference:+.3f}, for {parameter} in the {model} model."
+
+
+@wording
+def ranks_alt(panels):
+    """For who cannot see the panels of ranks."""
+    return f"A grid of {panels} panels: one line each around zero, within a grey band where calibrated."
+
+
+@wording
+def calibration_text(verdict, prob):
+    """Whether each model is calibrated.
+
+    Parameters
+    ----------
+    verdict : pandas.DataFrame
+        From `judge_ranks`.
+    prob : float
+        That the bands hold all of calibrated ranks.
+    """
+    lines = []
+    for model, rows in verdict.groupby("model", sort=False):
+        failed = rows[~rows["passed"]]
+        state = "calibrated" if failed.empty else "NOT calibrated"
+        left = "".join(f"; {row.parameter} leaves its band at rank {row.at:.2f} by {row.largest_difference:+.3f}"
+                       for row in failed.itertuples())
+        lines.append(f"- The **{model}** model is **{state}**{left}.")
+    every = "All" if verdict["passed"].all() else "Not all"
+    return "\n".join(lines) + (f"\n\n{every} {len(verdict)} distributions of ranks lie within their bands, which hold all of "
+                               f"calibrated ones with probability {prob:.0%}.")
+
+
+# -- coverage ---------------------------------------------------------------------------------
+
+
+@caption
+def coverage_caption(posterior_far, em_far):
+    """Below the panels of coverage: the shares of cases further from their level than chance explains."""
+    return (f"Coverage is further from its level than chance explains in {posterior_far:.0%} of the cases for the posterior, "
+            f"in {em_far:.0%} for EM.")
+
+
+@wording
+def coverage_alt(panels, levels):
+    """For who cannot see the panels of coverage."""
+    return (f"{panels} panels of coverage by parameter, levels {', '.join(f'{level:.0%}' for level in levels)}, posterior and "
+            "EM side by side.")
+
+
+@wording
+def coverage_text(top, posterior_bias, em_bias):
+    """Which intervals hold what they promise.
+
+    Parameters
+    ----------
+    top : TopLevel
+        From `compare_intervals`, as a dict.
+    posterior_bias, em_bias : float
+        The largest, in units of an estimate's spread.
+    """
+    worst, cases = top["worst"], top["cases"]
+    if top["em_failed"]:
+        em = (f"EM's {top['level']:.0%} intervals **fail** in {top['em_failed']} of {cases} cases; the posterior's hold in "
+              f"{top['rescued']} of these.")
+    else:
+        em = f"EM's {top['level']:.0%} intervals hold in all {cases} cases."
+    lowest = (f"EM's coverage is lowest for {worst['parameter']} with N = {worst['n']:g}, {worst['separation']:g} sds apart, "
+              f"weight {worst['weight']:g}: {worst['em']:.0%}, the posterior's there {worst['posterior']:.0%}. No interval "
+              f"could be had from EM in {top['em_missing']:.1%} of the fits.")
+    if top["posterior_failed"]:
+        posterior = (f"The posterior's intervals **fail** too, in {top['posterior_failed']} of {cases} cases, lowest "
+                     f"{top['posterior_lowest']:.0%}.")
+    else:
+        posterior = "The posterior's intervals hold everywhere."
+    return (f"{em} {lowest} {posterior} The largest bias is {posterior_bias:.2f} of an estimate's spread for the posterior's "
+            f"mean and {em_bias:.2f} for EM.")
