@@ -22,7 +22,9 @@ def parameters_page() -> str:
     for name, field in Parameters.model_fields.items():
         groups.setdefault(field.json_schema_extra["group"], []).append(_row(name, field))
     head = "| parameter | default | unit | values | meaning |\n|---|---|---|---|---|"
-    return "\n".join([HEAD, *(f"## {group.capitalize()}\n\n{head}\n" + "\n".join(rows) + "\n" for group, rows in groups.items())])
+    return "\n".join(
+        [HEAD, *(f"## {group.capitalize()}\n\n{head}\n" + "\n".join(rows) + "\n" for group, rows in groups.items())]
+    )
 
 
 def _row(name, field):

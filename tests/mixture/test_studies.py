@@ -11,8 +11,7 @@ from mixture.show import study_figures
 from mixture.show.text import studies as say
 from mixture.show.text import sweep as say_of_sweep
 from mixture.show.text.wording import FUNCTIONS, wording
-from mixture.studies import assignment_steps, interval_coverage, priors, rank_uniformity, scaling, sweeps
-from mixture.studies import calibration
+from mixture.studies import assignment_steps, calibration, interval_coverage, priors, rank_uniformity, scaling, sweeps
 from mixture.studies.coverage import LEVELS, Scenario, scenarios
 
 
