@@ -1,1 +1,1 @@
-"""The statistics behind helpers.py, a room a topic: sample, density, em, model, latent, verdict, comparison, figures."""
+"""The statistics, a room a topic: components, data, em, bayes, check, show and studies; nothing imports from a later one."""

@@ -7,10 +7,12 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 
+import joblib
+
 
 def available_cores():
     """Processors that this process may use; MIXTURE_CORES lowers it (sweeps set 1)."""
-    return int(os.environ.get("MIXTURE_CORES", len(os.sched_getaffinity(0))))
+    return int(os.environ.get("MIXTURE_CORES") or joblib.cpu_count())
 
 
 def run_parallel(calls):

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
-import mixture.cells as cells_room
+import mixture.data.read as reading
 from mixture.bayes.model import as_dataset, build_model, choose_priors, posterior_draws
 from mixture.bayes.nuts import sample_posterior, starting_points
 from mixture.check.membership import summarise_memberships, write_memberships
@@ -41,8 +41,8 @@ def values():
 @pytest.fixture
 def counted(monkeypatch):
     """Count above 10,000 values, in many small pieces."""
-    monkeypatch.setattr(cells_room, "MOST_VALUES", 10_000)
-    monkeypatch.setattr(cells_room, "ROWS_A_PIECE", 7_000)
+    monkeypatch.setattr(reading, "MOST_VALUES", 10_000)
+    monkeypatch.setattr(reading, "ROWS_A_PIECE", 7_000)
 
 
 def same(one, other):
@@ -216,7 +216,7 @@ def test_memory_is_bounded(tmp_path):
     for seed in range(10):
         writer.write_table(pa.table({"x": simulate_mixture(500_000, *TRUTH, random_stream(seed, "m"))[0]}))
     writer.close()
-    code = ("import resource, sys; from mixture.cells import read_sample\n"
+    code = ("import resource, sys; from mixture.data.read import read_sample\n"
             "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
             f"sample, _ = read_sample({str(tmp_path / 'big.parquet')!r})\n"
             "assert sample.n == 5_000_000\n"
