@@ -346,8 +346,8 @@ def slice_log_sd(rng, u, n, squares, family, scale, floor, beta):
         right += width
     while True:
         new = left + (right - left) * rng.random()
-        if log_sd_given(new, n, squares, family, scale, floor, beta) > level:
-            return new
+        if new == u or log_sd_given(new, n, squares, family, scale, floor, beta) > level:
+            return new  # rounding can leave nothing but u above the level
         if new < u:
             left = new
         else:
@@ -408,17 +408,20 @@ def sweep_values(rng, x, terms, w, mu, u, a, m, t, family, scale, floor, exchang
         while threshold >= 0.0 and j < k - 1:
             j += 1
             threshold -= terms[i, j]
+        away = x[i] - mu[j]  # sums around the mean as it is: a narrow component's squares would cancel otherwise
         n[j] += 1.0
-        first[j] += x[i]
-        second[j] += x[i] * x[i]
+        first[j] += away
+        second[j] += away * away
     draw_weights(rng, n, a, w)
     beta = draw_beta(rng, u, scale) if family == HIERARCHICAL else 0.0
     for j in range(k):
         low, high = neighbours(mu, j, exchangeable)
         precision = math.exp(-2.0 * u[j])
         posterior = t[j] + n[j] * precision
-        mu[j] = draw_mean(rng, (t[j] * m[j] + first[j] * precision) / posterior, posterior, low, high)
-        squares = max(second[j] - 2.0 * mu[j] * first[j] + n[j] * mu[j] * mu[j], 0.0)
+        old = mu[j]
+        mu[j] = draw_mean(rng, (t[j] * m[j] + (first[j] + n[j] * old) * precision) / posterior, posterior, low, high)
+        moved = mu[j] - old
+        squares = max(second[j] - 2.0 * moved * first[j] + n[j] * moved * moved, 0.0)
         if n[j] == 0.0:
             u[j] = draw_log_sd_from_prior(rng, family, scale, floor, beta)
         else:
