@@ -84,7 +84,7 @@ class _Chain:
             length = min(block, sweeps - begun)
             out = np.empty((length // thin, 3 * target.k + 3))
             kernels.run_sweeps(
-                self.rng, length, thin, *target.rows, *target.prior, target.exchangeable, True, proposals.centers,
+                self.rng, length, thin, *target.rows, *target.prior, target.exchangeable, True, True, proposals.centers,
                 proposals.factors, proposals.inverse_factors, proposals.shares, proposals.log_weights,
                 proposals.step_factor, adapt, *self.point, self.state, out)
             rows.append(out)

@@ -561,7 +561,7 @@ def propose_step(rng, y, factor, scale, out, work):
 
 @compiled
 def run_sweeps(rng, sweeps, thin, lower, upper, count, exact, a, m, t, family, scale, floor, exchangeable, with_likelihood,
-               centers, factors, inverse_factors, shares, log_weights, step_factor, adapt, w, mu, u, state, out):
+               conditionals, centers, factors, inverse_factors, shares, log_weights, step_factor, adapt, w, mu, u, state, out):
     """Sweeps of one chain: a jump and a step on the marginal likelihood, then all conditionals; in place.
 
     Parameters
@@ -576,8 +576,8 @@ def run_sweeps(rng, sweeps, thin, lower, upper, count, exact, a, m, t, family, s
         log sd that there is.
     exchangeable : bool
         All means have one prior; otherwise the means are kept in order.
-    with_likelihood : bool
-        False samples the prior: for tests.
+    with_likelihood, conditionals : bool
+        False samples the prior, and by jumps and steps alone: for tests.
     centers, factors, inverse_factors, shares, log_weights :
         Of the jumps' proposals: shape (C, D), (C, D, D) twice, (C,) twice. None are tried where C is 0.
     step_factor : ndarray, shape (D, D)
@@ -643,8 +643,9 @@ def run_sweeps(rng, sweeps, thin, lower, upper, count, exact, a, m, t, family, s
                 stepped += accepted
                 if adapt:  # towards the acceptance that suits a random walk
                     state[0] += (probability - 0.27) / math.sqrt(1.0 + 0.1 * state[3])
+        if not conditionals:
+            continue
         if not with_likelihood:
-            terms[:] = 1.0
             sweep_prior(rng, w, mu, u, a, m, t, family, scale, floor, exchangeable)
         elif exact:
             sweep_values(rng, lower, terms, w, mu, u, a, m, t, family, scale, floor, exchangeable)

@@ -164,7 +164,7 @@ def is_isolated(target, modes, mode, rng, sweeps=400):
     point = np.empty(k), np.empty(k), np.empty(k)
     kernels.from_free(np.ascontiguousarray(modes.points[mode]), *point)
     none, out = np.empty((0, target.size, target.size)), np.empty((sweeps, 3 * k + 3))
-    kernels.run_sweeps(rng, sweeps, 1, *target.rows, *target.prior, target.exchangeable, True, np.empty((0, target.size)),
+    kernels.run_sweeps(rng, sweeps, 1, *target.rows, *target.prior, target.exchangeable, True, True, np.empty((0, target.size)),
                        none, none, np.empty(0), np.empty(0), np.linalg.cholesky(modes.covariances[mode]), False, *point,
                        np.array([np.log(2.38 / np.sqrt(target.size)), 0.0, 0.0, 0.0, 0.0]), out)
     last = out[sweeps // 2 :, : 3 * k].reshape(-1, 3, k)

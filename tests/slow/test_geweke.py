@@ -20,11 +20,21 @@ pytestmark = pytest.mark.slow
 
 N, K, SWEEPS = 12, 2, 3
 PAIRS, LIMIT = 5_000, 4.5  # standard errors: 1 in 150,000 for one of about ten functions
-PLANTED_LIMIT = 6.0
+PLANTED_LIMIT = 5.5
 EDGES = np.array([-np.inf, -2.0, -0.8, -0.3, 0.4, 1.0, 2.5, np.inf])  # unequal, open at both ends
 FAMILIES = {"uniform": 2.0, "halfnormal": 1.0, "lognormal": 0.7, "hierarchical": 4.0}
 MEANS = {"shared": ([0.0, 0.0], [0.7, 0.7]), "differing": ([-0.5, 0.8], [1.0, 0.4])}
 CODES = {"uniform": 0, "halfnormal": 1, "lognormal": 2, "hierarchical": 3}
+
+
+STILL = -30.0  # log scale of steps that go nowhere
+# Which moves are made: jumps, the log scale of the steps, the conditionals.
+MOVES = {
+    "all": (True, -1.0, True),
+    "conditionals": (False, STILL, True),
+    "jumps": (True, STILL, False),
+    "steps": (False, -1.0, False),
+}
 
 
 def draw_truth(family, means, concentration, rng):
@@ -60,7 +70,7 @@ def functions(w, mu, u, lower, upper, count):
     return np.array([w[0], w[0] ** 2, *mu, mu[0] * mu[1], *u, u[0] * u[1], w[0] * u[0], middle * mu[0], middle * u[0]])
 
 
-def largest_change(module, family, means, exact, jump=True, step=0.0, pairs=PAIRS, seed=1):
+def largest_change(module, family, means, exact, jump=True, step=-1.0, conditionals=True, pairs=PAIRS, seed=1):
     """The largest average change of a function in standard errors, over independent pairs."""
     rng = np.random.default_rng(seed)
     centers, precisions = (np.array(a) for a in MEANS[means])
@@ -78,9 +88,29 @@ def largest_change(module, family, means, exact, jump=True, step=0.0, pairs=PAIR
         rows = observe(w, mu, u, exact, rng)
         before = functions(w, mu, u, *rows)
         out, state = np.empty((SWEEPS, 3 * K + 3)), np.array([step, 0.0, 0.0, 0.0, 0.0])
-        module.run_sweeps(rng, SWEEPS, 1, *rows, exact, *prior, exchangeable, True, where, factors,
-                          np.linalg.inv(factors) if proposals else factors, shares, log_weights,
-                          0.6 * np.eye(d), False, w, mu, u, state, out)
+        module.run_sweeps(
+            rng,
+            SWEEPS,
+            1,
+            *rows,
+            exact,
+            *prior,
+            exchangeable,
+            True,
+            conditionals,
+            where,
+            factors,
+            np.linalg.inv(factors) if proposals else factors,
+            shares,
+            log_weights,
+            0.6 * np.eye(d),
+            False,
+            w,
+            mu,
+            u,
+            state,
+            out,
+        )
         changes[pair] = functions(w, mu, u, *rows) - before
     error = changes.std(axis=0) / np.sqrt(pairs)
     return float(np.max(np.abs(changes.mean(axis=0)) / np.where(error > 0, error, 1)))
@@ -89,36 +119,92 @@ def largest_change(module, family, means, exact, jump=True, step=0.0, pairs=PAIR
 @pytest.mark.parametrize("exact", [True, False], ids=["values", "cells"])
 @pytest.mark.parametrize("means", MEANS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_no_move_changes_the_joint_distribution(family, means, exact):
-    assert largest_change(kernels, family, means, exact) < LIMIT
+@pytest.mark.parametrize("moves", MOVES.values(), ids=MOVES)
+def test_no_move_changes_the_joint_distribution(family, means, exact, moves):
+    assert largest_change(kernels, family, means, exact, *moves) < LIMIT
 
 
-# One expression of the kernels each, what stands in its place, and where that shows: family, means, exact, jump, step.
+# One expression of the kernels each, what stands in its place, and where that shows: family, means, exact, moves.
+BY_CONDITIONALS, BY_JUMPS, BY_STEPS = (MOVES[name] for name in ("conditionals", "jumps", "steps"))
+VALUES, CELLS = ("lognormal", "shared", True), ("lognormal", "shared", False)
 PLANTED = {
-    "assignment": ("threshold, j = rng.random() * total, 0", "threshold, j = rng.random() ** 2 * total, 0", ("lognormal", "shared", True, False, -9)),
-    "weights": ("w[j] = max(rng.standard_gamma(a + n[j]), 1e-290)", "w[j] = max(rng.standard_gamma(a + n[j] + 1.0), 1e-290)",
-                ("lognormal", "shared", True, False, -9)),
-    "means": ("posterior = t[j] + n[j] * precision", "posterior = 2.0 * t[j] + n[j] * precision", ("lognormal", "shared", True, False, -9)),
-    "order": ("return mu[j - 1] if j > 0 else -math.inf, mu[j + 1] if j < len(mu) - 1 else math.inf", "return -math.inf, math.inf",
-              ("lognormal", "differing", True, False, -9)),
-    "sds": ("prior - n * u - 0.5 * squares", "prior - (n - 1.0) * u - 0.5 * squares", ("halfnormal", "shared", True, False, -9)),
-    "empty component": ("return math.log(scale) + rng.standard_normal()", "return math.log(scale) + 0.3 * rng.standard_normal()",
-                        ("lognormal", "shared", True, False, -9)),
-    "beta": ("rng.standard_gamma(BETA_SHAPE + PRECISION_SHAPE * len(u)) / rate", "rng.standard_gamma(BETA_SHAPE + len(u)) / rate",
-             ("hierarchical", "shared", True, False, -9)),
-    "split": ("share = min(1.0, terms[i, j] / total)", "share = min(1.0, 0.7 * terms[i, j] / total)", ("lognormal", "shared", False, False, -9)),
-    "steps on cells": ("if math.log(1.0 - rng.random()) < new - now:", "if math.log(1.0 - rng.random()) < 0.5 * (new - now):",
-                       ("lognormal", "shared", False, False, -9)),
-    "jump": ("ratio -= log_proposal(y2,", "ratio -= 0.0 * log_proposal(y2,", ("lognormal", "shared", True, True, -9)),
-    "step": ("ratio = new - log_post", "ratio = 0.5 * (new - log_post)", ("lognormal", "shared", True, False, 0.0)),
-    "jacobian": ("total += a * math.log(w[j]) - 0.5", "total += (a - 1.0) * math.log(w[j]) - 0.5", ("lognormal", "shared", True, False, 0.0)),
+    "assignment": (
+        "threshold, j = rng.random() * total, 0",
+        "threshold, j = rng.random() ** 2 * total, 0",
+        *VALUES,
+        BY_CONDITIONALS,
+    ),
+    "weights": (
+        "max(rng.standard_gamma(a + n[j]), 1e-290)",
+        "max(rng.standard_gamma(a + n[j] + 2.0 * j), 1e-290)",
+        *VALUES,
+        BY_CONDITIONALS,
+    ),
+    "means": (
+        "posterior = t[j] + n[j] * precision",
+        "posterior = 4.0 * t[j] + n[j] * precision",
+        *VALUES,
+        BY_CONDITIONALS,
+    ),
+    "order": (
+        "return mu[j - 1] if j > 0 else -math.inf, mu[j + 1] if j < len(mu) - 1 else math.inf",
+        "return -math.inf, math.inf",
+        "lognormal",
+        "differing",
+        True,
+        BY_CONDITIONALS,
+    ),
+    "sds": (
+        "prior - n * u - 0.5 * squares",
+        "prior - (n - 1.0) * u - 0.5 * squares",
+        "halfnormal",
+        "shared",
+        True,
+        BY_CONDITIONALS,
+    ),
+    "empty component": (
+        "return math.log(scale) + rng.standard_normal()",
+        "return math.log(scale) + 2.0 + rng.standard_normal()",
+        *VALUES,
+        BY_CONDITIONALS,
+    ),
+    "beta": (
+        "rng.standard_gamma(BETA_SHAPE + PRECISION_SHAPE * len(u)) / rate",
+        "rng.standard_gamma(BETA_SHAPE + len(u)) / rate",
+        "hierarchical",
+        "shared",
+        True,
+        BY_CONDITIONALS,
+    ),
+    "split": (
+        "share = min(1.0, terms[i, j] / total)",
+        "share = min(1.0, 0.7 * terms[i, j] / total)",
+        *CELLS,
+        BY_CONDITIONALS,
+    ),
+    "steps on cells": (
+        "if math.log(1.0 - rng.random()) < new - now:",
+        "if math.log(1.0 - rng.random()) < 0.5 * (new - now):",
+        *CELLS,
+        BY_CONDITIONALS,
+    ),
+    "jump": ("ratio += log_proposal(y,", "ratio += 3.0 * log_proposal(y,", *VALUES, BY_JUMPS),
+    "step": ("ratio = new - log_post", "ratio = 0.0 * (new - log_post)", *VALUES, BY_STEPS),
+    "jacobian": ("total += a * math.log(w[j]) - 0.5", "total += (a + 3.0) * math.log(w[j]) - 0.5", *VALUES, BY_STEPS),
+    "density": (
+        "term = height[j] * math.exp(-0.5 * z * z)",
+        "term = height[j] * math.exp(-0.7 * z * z)",
+        *VALUES,
+        BY_STEPS,
+    ),
+    "cell's mass": ("term = w[j] * cell_mass(", "term = w[j] ** 2 * cell_mass(", *CELLS, BY_STEPS),
 }
 
 
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_error_in_a_move_is_found(name, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    right, wrong, where = PLANTED[name]
+    right, wrong, *where, moves = PLANTED[name]
     source = Path(kernels.__file__).read_text(encoding="utf-8")
     assert source.count(right) == 1, "the expression has moved"
     path = tmp_path / "planted_kernels.py"
@@ -127,4 +213,4 @@ def test_a_planted_error_in_a_move_is_found(name, tmp_path, monkeypatch):
     planted = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "planted_kernels", planted)
     spec.loader.exec_module(planted)
-    assert largest_change(planted, *where) > PLANTED_LIMIT
+    assert largest_change(planted, *where, *moves, pairs=4 * PAIRS) > PLANTED_LIMIT
