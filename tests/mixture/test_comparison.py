@@ -10,7 +10,7 @@ from mixture.bayes.model import posterior_draws
 from mixture.check.comparison import compare_fits, monte_carlo_distance
 from mixture.check.likelihood import compare_posteriors
 from mixture.check.membership import summarise_memberships
-from mixture.components import membership_probabilities
+from mixture.components import membership_probabilities, sort_components
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
 from mixture.em import em_standard_errors
@@ -23,7 +23,7 @@ def test_the_table_has_a_row_a_parameter_and_only_the_columns_that_are_known(exa
     errors = em_standard_errors(exact_fit.sample, em)
     always = ["posterior_mean", "posterior_sd", "interval_low", "interval_high", "em"]
     assert list(compare_fits(tree, em.components).columns) == ["parameter", "component", *always, "difference_in_sds"]
-    full = compare_fits(tree, em.components, errors, TRUTH)
+    full = compare_fits(tree, em.components, errors, sort_components(*TRUTH))
     assert list(full.columns) == ["parameter", "component", "truth", *always, "em_se", "difference_in_sds"]
     assert full[["parameter", "component"]].values.tolist() == [[name, k] for name in ("w", "mu", "sigma") for k in (0, 1)]
     assert full["truth"].tolist() == [0.4, 0.6, 0.0, 4.0, 1.0, 1.5]

@@ -130,7 +130,8 @@ def test_one_component_is_drawn_as_quadrature_says():
 
 @pytest.mark.parametrize("exact", [True, False], ids=["values", "cells"])
 def test_two_components_are_drawn_as_importance_sampling_says(exact):
-    sample = simulated(60) if exact else group_sample(simulated(60), 0.6)
+    sample = simulated(120, means=(0.0, 7.0))  # apart, so that one proposal covers the posterior
+    sample = sample if exact else group_sample(sample, 0.6)
     rng = np.random.default_rng(1)
     priors, em = choose_priors(sample, 2), fit_em_proper(sample, 2, rng)
     target = Target.of(sample, priors)
@@ -143,7 +144,8 @@ def test_two_components_are_drawn_as_importance_sampling_says(exact):
     weight /= weight.sum()
     assert 1 / np.sum(weight**2) > 3000
     draws = posterior_draws(sample_by_gibbs(sample, priors, em, rng, draws=3000))
-    for found, wanted in zip(draws, at, strict=True):
+    # Sds by their logarithms: their own tails are too long for importance sampling.
+    for found, wanted in zip((*draws[:2], np.log(draws.sds)), (*at[:2], np.log(at.sds)), strict=True):
         mean = weight @ wanted
         sd = np.sqrt(weight @ (wanted - mean) ** 2)
         assert_allclose(found.mean(axis=(0, 1)), mean, atol=0.12 * sd.max())

@@ -84,7 +84,7 @@ def test_a_number_of_components_without_a_fit_has_dashes_and_says_whether_its_ch
 def test_a_verdict_names_failures_first_and_says_what_to_do():
     lines = verdict_text([GOOD, BAD], [DOUBT], "slow mixing").splitlines()
     assert lines[0] == ("**Not to be trusted.** 1 of 2 checks of the chains failed. The cause: no chain is stuck, yet together "
-                        "they have not settled. *What to do first:* raise tune and draws.")
+                        "they have not settled. *What to do first:* take sampler: gibbs, or raise tune and draws.")
     assert [line[:3] for line in lines if line.startswith("- ")] == ["- ✗", "- ✓", "- ⚠"]
     assert "smallest bulk ESS 87.3 (at least 400). *What to do:* run longer." in lines[2]
     assert any(line.startswith("**One caution**") and "a reason" in line for line in lines)

@@ -188,7 +188,7 @@ PLANTED = {
         *CELLS,
         BY_CONDITIONALS,
     ),
-    "jump": ("ratio += log_proposal(y,", "ratio += 3.0 * log_proposal(y,", *VALUES, BY_JUMPS),
+    "jump": ("stretch = math.sqrt(", "stretch = 0.4 * math.sqrt(", *VALUES, BY_JUMPS),
     "step": ("ratio = new - log_post", "ratio = 0.0 * (new - log_post)", *VALUES, BY_STEPS),
     "jacobian": ("total += a * math.log(w[j]) - 0.5", "total += (a + 3.0) * math.log(w[j]) - 0.5", *VALUES, BY_STEPS),
     "density": (
