@@ -87,7 +87,7 @@ test-slow: $(TESTED)
 test-all: test test-slow  ## run all tests: generated input by the thousand, runs stopped at any moment, planted errors
 
 bench: $(READY) .venv-peers/.ready  ## run the benchmarks; results in benchmarks/results
-	@for name in whole_report assignment_steps sweep; do $(PYTHON) -m benchmarks.$$name || exit 1; done
+	@for name in whole_report hard_reports assignment_steps sweep; do $(PYTHON) -m benchmarks.$$name || exit 1; done
 	@for name in samplers any_size; do .venv-peers/bin/python -m benchmarks.$$name || exit 1; done
 
 # A sweep that is done is not run again.

@@ -1,7 +1,7 @@
 """Effective draws per second of our fit against PyMC's NUTS, nutpie and NumPyro, and EM's time beside them.
 
 Claims: with compilation on warm caches, each fit in a fresh process, at least
-as good as the best of them at N = 1000, 3 times at 10^4 and 20 times at 10^5.
+as good as the best of them at N = 100 and 1000, 3 times at 10^4 and 20 times at 10^5.
 A peer that would take longer than `PATIENCE` seconds at the next N stands out
 there: it would do no better than it did at the one before, times the growth of N.
 """
@@ -15,24 +15,22 @@ import pymc as pm
 
 from benchmarks.results import draw_growth, in_own_process, keep
 from benchmarks.samples import plain_model, post_sample, start
-from mixture.bayes.model import build_model
-from mixture.bayes.nuts import sample_posterior
+from mixture.bayes.fit import draw_posterior
 from mixture.data.cells import choose_likelihood
 from mixture.data.simulate import random_stream
 from mixture.em import fit_em
 
-SIZES = {10**3: 1, 10**4: 3, 10**5: 20}  # N, and how many times the best peer is wanted
+SIZES = {100: 1, 10**3: 1, 10**4: 3, 10**5: 20}  # N, and how many times the best peer is wanted
 PEERS = ("pymc", "nutpie", "numpyro")
 PATIENCE = 300.0
 NAMES = ["w", "mu", "sigma"]
 
 
 def our_fit(sample):
-    """What notebook 2 does: a pilot EM, the likelihood that costs least, starts near EM's maxima, NUTS."""
+    """What notebook 2 does: a pilot EM, the likelihood that costs least, and the sampler that `auto` takes."""
     pilot = fit_em(sample.take(5000, random_stream(1, "pilot")), 2, random_stream(1, "pilot"))
     given = start(choose_likelihood(sample, pilot.sds.min(), "auto")[0], chains=4)
-    model = build_model(given.sample, given.priors)
-    return sample_posterior(model, given.sample, given.starts, random_stream(1, "nuts"), progressbar=False)
+    return draw_posterior(given.sample, given.priors, given.em, random_stream(1, "gibbs"))
 
 
 def peer_fit(sample, sampler):
@@ -70,7 +68,7 @@ def fits(fit, repeats):
 
 
 def main():
-    repeats = {10**3: 3, 10**4: 1, 10**5: 1}
+    repeats = {100: 3, 10**3: 3, 10**4: 1, 10**5: 1}
     for fit in ("ours", *PEERS):
         in_own_process(measure, fit, 300)  # warms the caches
     rows = [row for fit in ("ours", *PEERS, "EM") for row in fits(fit, repeats)]
