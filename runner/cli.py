@@ -118,6 +118,9 @@ class RunProgress(ProgressListener):
             return tqdm(total=len(stage.cells), desc=self.label, unit="cell", leave=False)
         return None
 
+    def progress(self, line: str) -> None:
+        print(f"{self.label}: {line}", file=sys.stderr, flush=True)
+
     def end(self, seconds: float | None) -> None:
         print(f"{self.label} … {'unchanged' if seconds is None else f'{seconds:.1f} s'}", file=sys.stderr)
 

@@ -98,6 +98,7 @@ class WarmKernel:
 
     def __init__(self, environment: dict[str, str] | None = None):
         self.environment = environment or {}
+        self.on_progress = None  # called with each line that tells how far a long cell has come
 
     def __enter__(self):
         # A socket's path may have 100 characters, and a test's TMPDIR alone may have more.

@@ -15,6 +15,22 @@ from papermill.iorw import write_ipynb
 
 from runner.errors import KernelDied, NotebookError
 
+PROGRESS = "sampling: "  # how a line on stderr begins that says how far a long cell has come
+
+
+class _Client(PapermillNotebookClient):
+    """papermill's own client; lines of progress go to a listener, and not into the notebook."""
+
+    on_progress = None
+
+    def output(self, outs, msg, display_id, cell_index):
+        text = msg["content"].get("text", "") if msg["msg_type"] == "stream" else ""
+        if not text.startswith(PROGRESS):
+            return super().output(outs, msg, display_id, cell_index)
+        if self.on_progress is not None:
+            self.on_progress(text.splitlines()[-1])
+        return None
+
 
 class WarmEngine(Engine):
     """papermill's own client, handed a running kernel."""
@@ -22,14 +38,14 @@ class WarmEngine(Engine):
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, kernel=None, output=None, bar=None, **_):
         nb_man.pbar = bar
-        client = PapermillNotebookClient(
+        client = _Client(
             nb_man,
             km=kernel.manager,
             kernel_name=kernel_name,
             iopub_timeout=60,  # on a busy machine the end of a cell's output can lag behind its reply
             record_timing=False,
         )
-        client.kc = kernel.client
+        client.kc, client.on_progress = kernel.client, kernel.on_progress
         try:
             client.execute()
         except DeadKernelError:

@@ -53,6 +53,9 @@ class ProgressListener:
     def begin(self, number: int, total: int, stage: Stage) -> Any:
         """A stage starts; a tqdm bar to advance by its cells, or None."""
 
+    def progress(self, line: str) -> None:
+        """A long cell says how far it has come."""
+
     def end(self, seconds: float | None) -> None:
         """The stage that began has ended, after so many seconds (None: nothing to do)."""
 
@@ -233,6 +236,7 @@ class Run:
         try:
             kernel.warm_up()  # once, and no stage's own time
             start = time.perf_counter()
+            kernel.on_progress = self.listener.progress
             kernel.run(stage.path, part, {name: self.values[name] for name in stage.parameters}, self.folder, bar)
             seconds = round(time.perf_counter() - start, 3)
             outputs = {name: file_hash(self.folder / name) for name in stage.writes}

@@ -91,6 +91,24 @@ def test_stages_run_in_order_and_pass_files_on(house):
     assert hidden(house.out) == []
 
 
+def test_how_far_a_long_cell_has_come_is_heard_and_not_kept(house, kernel):
+    house.edit(
+        "01_draw",
+        "leak = 1",
+        "import sys\\nprint('sampling: 1 of 2 sweeps', file=sys.stderr, flush=True)\\nprint('kept')",
+    )
+    heard = []
+
+    class Listener(ProgressListener):
+        def progress(self, line):
+            heard.append(line)
+
+    run_chain(check({}), house.out, house.notebooks, kernel=kernel, listener=Listener())
+    assert heard == ["sampling: 1 of 2 sweeps"]
+    outputs = json.dumps(house.cells("01_draw"))
+    assert "kept" in outputs and "sampling: 1" not in outputs.replace("print('sampling", "")
+
+
 def test_the_manifest_says_what_was_run_and_names_no_path(house):
     house.run(seed=4)
     manifest = house.manifest()

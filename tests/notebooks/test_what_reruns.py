@@ -1,0 +1,37 @@
+"""Which files each notebook of the chain rests on: what is edited decides what runs again."""
+
+import pytest
+
+from runner.provenance import TEXTS, project_code
+from runner.stages import read_chain
+
+CHAIN = {stage.name[:2]: stage for stage in read_chain()}
+
+
+def code_of(number):
+    """The files that a change of reruns a notebook, relative to the project."""
+    stage = CHAIN[number]
+    paths = (path.relative_to(stage.root).as_posix() for path in project_code(stage))
+    return {path for path in paths if not path.startswith(TEXTS)}
+
+
+@pytest.mark.parametrize("edited, reruns", {
+    "mixture/check/verdict.py": ["03", "04"],
+    "mixture/check/comparison.py": ["03", "04"],
+    "mixture/bayes/gibbs.py": ["02", "04"],
+    "mixture/bayes/kernels.py": ["02", "04"],
+    "mixture/em.py": ["02", "04"],
+    "mixture/data/simulate.py": ["01", "02", "03", "04"],
+    "mixture/show/interactive.py": ["04"],
+    "mixture/show/text/chains.py": [],
+    "runner/run.py": [],
+    "parameters.py": [],
+    "mixture/studies/calibration.py": [],
+}.items(), ids=lambda value: value if isinstance(value, str) else "")
+def test_an_edit_reruns_the_notebooks_that_rest_on_it_and_no_other(edited, reruns):
+    assert [number for number in CHAIN if edited in code_of(number)] == reruns
+
+
+def test_notebook_3_writes_sentences_and_tables_that_can_be_written_anew():
+    texts = {path.name for path in project_code(CHAIN["03"]) if TEXTS in path.as_posix()}
+    assert {"wording.py", "chains.py", "fit.py"} <= texts
