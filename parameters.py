@@ -134,7 +134,26 @@ class Parameters(BaseModel):
             if values is not None and len(values) != self.n_components:
                 raise ValueError(
                     f"{name}: given {len(values)} values; allowed: one for each of n_components = {self.n_components}")
+        if self.data is None:
+            self.refuse_forbidding_priors(min(self.means), max(self.means))
         return self
+
+
+    def refuse_forbidding_priors(self, low: float, high: float) -> None:
+        """Raise `InputError` where given priors leave the values at the ends of a sample next to impossible.
+
+        A value further than some 40 sds from every component has a likelihood that doubles cannot hold: so far must
+        the widest sd that the prior allows, and the means' priors, not be away.
+        """
+        given = self.mean_prior_mean, self.mean_prior_precision, self.sd_prior_scale
+        if None in given or self.sd_prior == "lognormal":
+            return
+        widest = self.sd_prior_scale * (1 if self.sd_prior == "uniform" else 10)
+        for value in (low, high):
+            if all(abs(value - center) > 40 * (widest + precision**-0.5)
+                   for center, precision in zip(self.mean_prior_mean, self.mean_prior_precision, strict=True)):
+                raise InputError(f"mean_prior_mean, mean_prior_precision, sd_prior_scale: given priors under which values around "
+                                 f"{value:g} are impossible; allowed: wider ones, or null")
 
 
 NAMES = tuple(Parameters.model_fields)

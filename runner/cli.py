@@ -137,9 +137,22 @@ def verdict_lines(verdict: dict[str, Any]) -> list[str]:
         first = f"NOT to be trusted: {len(failed)} of {len(verdict['checks'])} checks failed"
     return [
         first,
+        *_mode_lines(verdict.get("posterior_modes", [])),
         *(f"  {_check_line(check)}" for check in failed),
         *(f"  caution: {_check_line(check)}" for check in cautions),
     ]
+
+
+LARGE_MODE = 0.05  # of the draws: smaller modes are in the report alone
+
+
+def _mode_lines(modes):
+    """One line that names the answers which the sample leaves open, where there are several."""
+    large = [mode for mode in modes if mode["held"] >= LARGE_MODE]
+    if len(large) < 2:
+        return []
+    answers = (f"{mode['held']:.0%} means {', '.join(map(_format_number, mode['means']))}" for mode in large)
+    return [f"  the posterior has {len(large)} modes: {'; '.join(answers)}"]
 
 
 def _check_line(check):

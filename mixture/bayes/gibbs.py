@@ -178,7 +178,7 @@ def _within_prior(target, points):
 
 def _starting_points(target, modes, chains, rng):
     """One a chain: around the modes near the best in turn, but for the last, which starts anywhere in the sample."""
-    near = np.flatnonzero(modes.log_density > modes.log_density.max() - NEAR)
+    near = np.flatnonzero(modes.log_density >= modes.log_density.max() - NEAR)
     for chain in range(chains - 1):
         mode = near[chain % len(near)]
         for _ in range(20):

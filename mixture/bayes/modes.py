@@ -12,6 +12,7 @@ from scipy import linalg, optimize, special
 
 from mixture.bayes import kernels
 from mixture.components import Components
+from mixture.messages import InputError
 
 LEAST_SHARE = 0.01  # of the mass, for a mode to be missed
 MOST_MODES = 12  # kept: the largest
@@ -87,6 +88,11 @@ def find_modes(target, starts):
     -------
     Modes
         At least one, at most `MOST_MODES`.
+
+    Raises
+    ------
+    InputError
+        The priors forbid the sample: no start leads to a maximum.
     """
     found = []
     for start in starts:
@@ -100,6 +106,9 @@ def find_modes(target, starts):
         elif np.any(np.diff(target.from_free(point).means) <= 0):
             continue  # out of order: not in the posterior
         found.append((density, point))
+    if not found:
+        raise InputError("mean_prior_mean, mean_prior_precision, sd_prior_scale: given priors under which the sample is next to "
+                         "impossible; allowed: wider ones, or null")
     found.sort(key=lambda each: -each[0])
     kept = []
     for density, point in found:

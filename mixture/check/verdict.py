@@ -59,6 +59,8 @@ class Verdict(NamedTuple):
         Both from `classify_chains`.
     parameters : pandas.DataFrame
         From `parameter_diagnostics`.
+    posterior_modes : pandas.DataFrame
+        From `describe_modes`.
     """
 
     checks: list
@@ -66,6 +68,7 @@ class Verdict(NamedTuple):
     kind: str
     modes: pd.DataFrame
     parameters: pd.DataFrame
+    posterior_modes: pd.DataFrame
 
     @property
     def trusted(self):
@@ -76,13 +79,15 @@ class Verdict(NamedTuple):
         """As verdict.json holds it."""
         return {"trusted": self.trusted, "checks": [check._asdict() for check in self.checks],
                 "cautions": [check._asdict() for check in self.cautions], "chains": self.kind,
-                "modes": self.modes.to_dict("records"), "parameters": self.parameters.to_dict("records")}
+                "modes": self.modes.to_dict("records"), "parameters": self.parameters.to_dict("records"),
+                "posterior_modes": self.posterior_modes.to_dict("records")}
 
 
 def judge(tree, loo, ranks, sensitivity):
     """The `Verdict` on a fit; arguments as in `judge_model`."""
     kind, modes = classify_chains(tree)
-    return Verdict(judge_chains(tree), judge_model(tree, loo, ranks, sensitivity), kind, modes, parameter_diagnostics(tree))
+    return Verdict(judge_chains(tree), judge_model(tree, loo, ranks, sensitivity), kind, modes, parameter_diagnostics(tree),
+                   describe_modes(tree))
 
 
 def judge_beside(tree):

@@ -26,7 +26,8 @@ def check_source(parameters):
     """
     if parameters.data is not None:
         if open_column(parameters.data, parameters.column).size <= LARGE:
-            read_column(parameters.data, parameters.column, parameters.missing, parameters.n_components)
+            values, _ = read_column(parameters.data, parameters.column, parameters.missing, parameters.n_components)
+            parameters.refuse_forbidding_priors(values.min(), values.max())
 
 
 def read_column(data, column=None, missing="refuse", n_components=1):
@@ -55,6 +56,10 @@ def read_column(data, column=None, missing="refuse", n_components=1):
     pieces = list(source.batches())
     values, dropped = keep_numbers(np.concatenate(pieces) if pieces else np.empty(0), source.name, missing)
     check_enough(len(values), values.min(initial=np.inf), values.max(initial=-np.inf), source.name, n_components)
+    different = len(np.unique(values))
+    if different < n_components:
+        raise InputError(f"n_components: given {n_components}; allowed: at most {different}, as many as column "
+                         f"{format_value(source.name)} holds different values")
     return values, dropped
 
 

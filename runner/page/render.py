@@ -26,7 +26,14 @@ from runner.page.outputs import colour_code, outputs_markup
 from runner.page.template import bokeh_script, fill, page_script
 from runner.stages import join_lines, tags
 
-SUMMARY_TAGS = ("summary-answer", "summary-verdict", "summary-figure", "summary-table", "summary-play")
+SUMMARY_TAGS = (
+    "summary-answer",
+    "summary-verdict",
+    "summary-modes",
+    "summary-figure",
+    "summary-table",
+    "summary-play",
+)
 HIDDEN_TAGS = {"hide", "parameters", "injected-parameters"}
 MOVED = {"summary": "This figure stands in the summary.", "play": "This figure stands above, under “Look closer”."}
 

@@ -99,3 +99,11 @@ def test_a_damaged_part_of_many_is_named(folder):
     (folder / "b.parquet").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match=re.escape("b.parquet")):
         read_column("*.parquet")
+
+
+def test_more_components_than_different_values_are_refused(folder):
+    path = folder / "few.csv"
+    path.write_text("x\n" + "1\n2\n" * 5)
+    with pytest.raises(InputError, match="n_components: given 3; allowed: at most 2"):
+        read_column(str(path), n_components=3)
+    read_column(str(path), n_components=2)

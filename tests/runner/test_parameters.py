@@ -131,3 +131,20 @@ def test_the_page_of_parameters_is_that_of_the_schema():
 
 def test_yaml_numbers_in_scientific_notation_are_numbers():
     assert check({"em_tolerance": yaml.safe_load("1e-6")}).em_tolerance == 1e-6
+
+
+FAR = {
+    "mean_prior_mean": [1e6, 2e6],
+    "mean_prior_precision": [1e6, 1e6],
+    "sd_prior": "uniform",
+    "sd_prior_scale": 0.001,
+}
+
+
+def test_priors_under_which_the_sample_is_impossible_are_refused():
+    with pytest.raises(InputError, match="given priors under which values around 150 are impossible"):
+        check(FAR)
+    check(FAR | {"sd_prior_scale": 1e6})
+    check(FAR | {"sd_prior": "lognormal"})  # its tail reaches everywhere
+    with pytest.raises(InputError, match="impossible"):
+        check({**FAR, "data": str(ROOT / "data" / "faithful.csv")}).refuse_forbidding_priors(43.0, 96.0)
