@@ -17,6 +17,10 @@ from mixture.components import NAMES, Components, mixture_log_density
 RHAT_LIMIT, ESS_PER_CHAIN, BFMI_LIMIT = 1.01, 100, 0.3  # Vehtari et al. 2021; Betancourt 2018
 SETTLED_RHAT = 1.05  # of a witness: short, but near enough to compare
 MISSED_LIMIT = 0.01  # of the posterior, in modes that were not visited
+P_LIMIT = 0.01  # of the tests that leave-one-out ranks are uniform
+SENSITIVITY_LIMIT = 0.05  # Kallioinen et al. 2024
+CELL_LIMIT = 0.5  # widths of a cell in the smallest sd
+EM_LIMIT = 1.0  # posterior sds between the posterior mean and EM
 
 
 class Check(NamedTuple):
@@ -374,18 +378,18 @@ def judge_model(tree, loo, ranks, sensitivity):
     pareto, moved = float(loo.pareto_k.max()), float(np.nanmax(sensitivity.values))
     sample, narrowest = observed_sample(tree), float(tree["posterior"]["sigma"].mean(("chain", "draw")).min())
     width = 0.0 if sample.exact else sample.width / narrowest
-    apart = float(compare_fits(tree, posterior_draws(tree, "em"))["difference_in_sds"].abs().max())
+    distance = float(compare_fits(tree, posterior_draws(tree, "em"))["difference_in_sds"].abs().max())
     return [
-        _check("LOO-PIT uniformity, p", uniform, 0.01, uniform >= 0.01,
+        _check("LOO-PIT uniformity, p", uniform, P_LIMIT, uniform >= P_LIMIT,
                "try another n_components"),
-        _check("LOO-PIT tails, p", tails, 0.01, tails >= 0.01,
+        _check("LOO-PIT tails, p", tails, P_LIMIT, tails >= P_LIMIT,
                "do not take every component for a group: one may be standing in for a tail that is not Gaussian"),
         _check("largest Pareto k", pareto, loo.good_k, pareto <= loo.good_k,
                "look for outliers, or a component with few members"),
-        _check("prior sensitivity", moved, 0.05, moved <= 0.05,
+        _check("prior sensitivity", moved, SENSITIVITY_LIMIT, moved <= SENSITIVITY_LIMIT,
                "state why you believe the priors, or collect more data"),
-        *([] if sample.exact else [_check("cell width in smallest sds", width, 0.5, width <= 0.5,
+        *([] if sample.exact else [_check("cell width in smallest sds", width, CELL_LIMIT, width <= CELL_LIMIT,
                "give a smaller cell_width, or live with the rounding")]),
-        _check("distance to EM in posterior sds", apart, 1, apart <= 1,
+        _check("distance to EM in posterior sds", distance, EM_LIMIT, distance <= EM_LIMIT,
                "show the whole posterior, not its mean alone: it is skewed or has several modes, or a prior is strong"),
     ]

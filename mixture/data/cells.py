@@ -6,7 +6,7 @@ level
     whatever the order and the chunks
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -109,7 +109,7 @@ def group_sample(sample, width, rounded=False):
     Raises
     ------
     InputError
-        For cells too narrow to be told apart.
+        For cells too narrow for double precision.
     """
     shift, finest = 0.5 if rounded else 0.0, 2.0**-50 * np.abs(sample.value).max()
     if width < finest:
@@ -136,11 +136,9 @@ def coarsen_sample(sample, width):
     """
     fine = sample.width
     level = max(0, int(np.floor(np.log2(width / fine) + 1e-9)))
-    origin = sample.lower[0] - np.floor(sample.lower[0] / fine) * fine
-    index = np.round((sample.lower - origin) / fine).astype(np.int64) >> level
-    merged, place = np.unique(index, return_inverse=True)
-    lower = merged * 2**level * fine + origin
-    return Sample(lower, lower + 2**level * fine, np.bincount(place, sample.count).astype(np.int64), simulated=sample.simulated)
+    shift = -(sample.lower[0] / fine - np.floor(sample.lower[0] / fine))
+    cells = Cells(np.round(sample.lower / fine + shift).astype(np.int64), sample.count).coarser(level)
+    return replace(cells_to_sample(cells, Grid(fine, shift, 0, 0)), simulated=sample.simulated)
 
 
 def find_rounding(sample, most_decimals=6):

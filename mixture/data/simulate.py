@@ -3,8 +3,8 @@
 import zlib
 
 import numpy as np
-from scipy import special
 
+from mixture.components import log_normal_mass
 from mixture.data.sample import MOST_CELLS, MOST_VALUES, Sample
 
 
@@ -94,9 +94,7 @@ def simulate_cells(n, weights, means, sds, rng, counts="fixed"):
     edges = np.arange(np.floor((means.min() - 12 * sds.max()) / width), np.ceil((means.max() + 12 * sds.max()) / width) + 1)
     total = np.zeros(len(edges) - 1, np.int64)
     for each, mean, sd in zip(size, means, sds, strict=True):
-        z = (edges * width - mean) / sd
-        upper = z[:-1] > 0  # differences of the smaller tail keep their precision
-        mass = np.where(upper, special.ndtr(-z[:-1]) - special.ndtr(-z[1:]), special.ndtr(z[1:]) - special.ndtr(z[:-1]))
+        mass = np.exp(log_normal_mass(edges[:-1] * width, edges[1:] * width, mean, sd))
         total += rng.multinomial(each, mass / mass.sum())
     held = np.flatnonzero(total)
     return Sample(edges[held] * width, edges[held + 1] * width, total[held], simulated=True)
