@@ -243,11 +243,12 @@ def _effective_sizes(rows):
 
 
 def _is_enough(rows):
-    """Whether kept rows pass what a verdict asks of them; more sweeps do not help a run of too few draws."""
+    """Whether kept rows pass what a verdict asks of them, as far as so few draws can tell."""
     chains, draws = rows.shape[:2]
-    limit = min(ESS_PER_CHAIN * chains, 0.4 * chains * draws)
+    ess_limit = min(1.2 * ESS_PER_CHAIN * chains, 0.15 * chains * draws)
+    rhat_limit = max(RHAT_LIMIT - 0.001, 1 + 4 / draws)  # chance alone moves it by about 1 / draws
     rhat = max(array_stats.rhat(column) for column in np.moveaxis(rows[..., :-2], -1, 0) if np.ptp(column) > 0)
-    return rhat <= RHAT_LIMIT - 0.001 and _effective_sizes(rows).min() >= 1.2 * limit
+    return rhat <= rhat_limit and _effective_sizes(rows).min() >= ess_limit
 
 
 def _tree(target, sample, rows, modes, run, thin, seconds):
