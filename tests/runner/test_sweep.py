@@ -412,7 +412,7 @@ def test_a_sweep_of_the_real_notebooks_fills_every_column_and_its_page(tmp_path)
     ]
     wanted = [f"{name}_{what}" for name in ("w", "mu", "sigma") for what in told]
     wanted += [
-        "divergences",
+        "share of modes that no chain visited",
         "largest R-hat",
         "seconds_02_bayesian_fit",
         "seconds_sampling",
