@@ -69,8 +69,8 @@ notebooks: $(READY)  ## run the notebooks in their place and store their outputs
 	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute 0*.ipynb
 	cd notebooks && $(CLEAN_STORED) 0*.ipynb
 
-# What has the form of `ruff format`; add a folder once it is formatted.
-FORMATTED = report.py runner tests/conftest.py tests/page tests/runner tests/slow tests/support
+# What has the form of `ruff format`: all but the notebooks.
+FORMATTED = report.py helpers.py parameters.py mixture runner benchmarks tests
 
 lint: $(TESTED)  ## check the code with ruff
 	$(PYTHON) -m ruff check .

@@ -52,32 +52,45 @@ class Parameters(BaseModel):
     column: str | None = _field(None, "sample", "column to read; null takes the only numeric one")
     missing: Literal["refuse", "drop"] = _field("refuse", "sample", "missing values in the column: refuse or drop")
     scheduler: str | None = _field(
-        None, "sample", "address of a Dask scheduler that reads a large file; null: this machine's cores", min_length=1)
+        None, "sample", "address of a Dask scheduler that reads a large file; null: this machine's cores", min_length=1
+    )
     seed: Integer = _field(20160508, "sample", "root seed; every random step draws its own child", ge=0, lt=2**63)
     n_samples: Integer = _field(1000, "sample", "N, observations to simulate", ge=1, le=10**15)
     means: list[Real] = _field([150.0, 200.0], "sample", "true component means", "data units", min_length=1)
-    sds: list[Positive] = _field([10.0, 20.0], "sample", "true component standard deviations", "data units", min_length=1)
+    sds: list[Positive] = _field(
+        [10.0, 20.0], "sample", "true component standard deviations", "data units", min_length=1
+    )
     weights: list[Weight] = _field([0.7, 0.3], "sample", "true component weights, sum 1", min_length=1)
     component_counts: Literal["fixed", "random"] = _field(
-        "fixed", "sample", "fixed: floor(weight x N), remainder to the largest fractions; random: multinomial")
+        "fixed", "sample", "fixed: floor(weight x N), remainder to the largest fractions; random: multinomial"
+    )
 
     # model
     n_components: Integer = _field(2, "model", "K, components in the model", ge=1, le=50)
     model: Literal["marginal", "latent"] = _field(
-        "marginal", "model", "assignments summed out, or drawn for each observation as the post did")
+        "marginal", "model", "assignments summed out, or drawn for each observation as the post did"
+    )
     likelihood: Literal["auto", "exact", "grouped"] = _field(
-        "auto", "model", "every value as it is, or counts in cells; auto: cells where they are cheaper or the values rounded")
+        "auto",
+        "model",
+        "every value as it is, or counts in cells; auto: cells where they are cheaper or the values rounded",
+    )
     cell_width: Positive | None = _field(
-        None, "model", "width of the cells; null: 0.1 of the smallest sd of a pilot EM", "data units")
+        None, "model", "width of the cells; null: 0.1 of the smallest sd of a pilot EM", "data units"
+    )
     mean_prior_mean: list[Real] | None = _field(
-        None, "model", "center of each mean's Normal prior; null: the data's midrange", "data units")
+        None, "model", "center of each mean's Normal prior; null: the data's midrange", "data units"
+    )
     mean_prior_precision: list[Positive] | None = _field(
-        None, "model", "precision of each mean's Normal prior; null: 1 / range^2", "1 / data units^2")
-    sd_prior: Literal["uniform", "halfnormal", "lognormal"] = _field(
-        "lognormal", "model", "family of the sds' prior")
+        None, "model", "precision of each mean's Normal prior; null: 1 / range^2", "1 / data units^2"
+    )
+    sd_prior: Literal["uniform", "halfnormal", "lognormal"] = _field("lognormal", "model", "family of the sds' prior")
     sd_prior_scale: Positive | None = _field(
-        None, "model", "upper end (uniform), scale (halfnormal) or median (lognormal); null: range / 6K (lognormal), range / 2",
-        "data units")
+        None,
+        "model",
+        "upper end (uniform), scale (halfnormal) or median (lognormal); null: range / 6K (lognormal), range / 2",
+        "data units",
+    )
     weight_concentration: Positive = _field(1.0, "model", "concentration of the weights' Dirichlet prior")
 
     # sampling
@@ -86,9 +99,13 @@ class Parameters(BaseModel):
     tune: Integer = _field(1000, "sampling", "tuning steps per chain, not kept", ge=10, le=10**7)
     target_accept: Annotated[Real, Field(gt=0, lt=1)] = _field(0.9, "sampling", "NUTS target acceptance rate")
     sampler: Literal["auto", "gibbs", "nutpie", "pymc"] = _field(
-        "auto", "sampling", "of the marginal model: gibbs, or NUTS by nutpie or pymc; auto: gibbs where a sweep is cheap")
+        "auto",
+        "sampling",
+        "of the marginal model: gibbs, or NUTS by nutpie or pymc; auto: gibbs where a sweep is cheap",
+    )
     latent_step: Literal["gibbs", "categorical-gibbs", "metropolis"] = _field(
-        "gibbs", "sampling", "how the latent model moves the assignments")
+        "gibbs", "sampling", "how the latent model moves the assignments"
+    )
     keep_assignments: bool = _field(False, "sampling", "keep the assignment of each observation in each draw")
 
     # EM
@@ -96,12 +113,14 @@ class Parameters(BaseModel):
     em_tolerance: Positive = _field(1e-8, "EM", "stop when the mean log likelihood gains less")
     em_variance: Literal["free", "equal"] = _field("free", "EM", "one variance a component, or one for all")
     k_max: Integer | None = _field(
-        None, "EM", "largest number of components to compare; null: no comparison", ge=1, le=20)
+        None, "EM", "largest number of components to compare; null: no comparison", ge=1, le=20
+    )
 
     # report
     title: str = _field("A Gaussian mixture, two ways", "report", "title of the report", min_length=1, max_length=200)
     interval: Annotated[Real, Field(gt=0, lt=1)] = _field(
-        0.95, "report", "probability inside the highest-density intervals")
+        0.95, "report", "probability inside the highest-density intervals"
+    )
 
     @model_validator(mode="after")
     def _agree(self):
@@ -110,34 +129,40 @@ class Parameters(BaseModel):
             if len(lengths) > 1:
                 raise ValueError(
                     f"means, sds, weights: given {len(self.means)}, {len(self.sds)} and {len(self.weights)} values; "
-                    "allowed: the same number in each")
+                    "allowed: the same number in each"
+                )
             if abs(sum(self.weights) - 1) > 1e-6:
-                raise ValueError(f"weights: given {format_value(self.weights)}, which sum to {sum(self.weights):g}; allowed: sum 1")
+                raise ValueError(
+                    f"weights: given {format_value(self.weights)}, which sum to {sum(self.weights):g}; allowed: sum 1"
+                )
             low = min(mean - sd for mean, sd in zip(self.means, self.sds))
             high = max(mean + sd for mean, sd in zip(self.means, self.sds))
             if not is_usable_range(low, high):
                 raise ValueError(f"means, sds: given values from {low:g} to {high:g}; allowed: {USABLE_RANGE}")
             if self.n_samples < 2 * self.n_components:
                 raise ValueError(
-                    f"n_samples: given {self.n_samples}; allowed: at least 2 x n_components = {2 * self.n_components}")
+                    f"n_samples: given {self.n_samples}; allowed: at least 2 x n_components = {2 * self.n_components}"
+                )
         elif not os.path.exists(self.data) and not glob.glob(self.data):
             raise ValueError(f"data: given {format_value(self.data)}; allowed: a file, folder or glob that exists")
         if self.model == "latent":
             allowed = {"n_components": self.n_components > 1, "likelihood": self.likelihood != "grouped"}
             for name in (name for name, fine in allowed.items() if not fine):
-                raise ValueError(f"{name}: given {getattr(self, name)!r}; allowed with model latent: "
-                                 "two or more components, likelihood auto or exact")
+                raise ValueError(
+                    f"{name}: given {getattr(self, name)!r}; allowed with model latent: "
+                    "two or more components, likelihood auto or exact"
+                )
         if self.cell_width is not None and self.likelihood == "exact":
             raise ValueError(f"cell_width: given {self.cell_width:g}; allowed: null with likelihood exact")
         for name in ("mean_prior_mean", "mean_prior_precision"):
             values = getattr(self, name)
             if values is not None and len(values) != self.n_components:
                 raise ValueError(
-                    f"{name}: given {len(values)} values; allowed: one for each of n_components = {self.n_components}")
+                    f"{name}: given {len(values)} values; allowed: one for each of n_components = {self.n_components}"
+                )
         if self.data is None:
             self.refuse_forbidding_priors(min(self.means), max(self.means))
         return self
-
 
     def refuse_forbidding_priors(self, low: float, high: float) -> None:
         """Raise `InputError` where given priors leave the values at the ends of a sample next to impossible.
@@ -150,10 +175,14 @@ class Parameters(BaseModel):
             return
         widest = self.sd_prior_scale * (1 if self.sd_prior == "uniform" else 10)
         for value in (low, high):
-            if all(abs(value - center) > 40 * (widest + precision**-0.5)
-                   for center, precision in zip(self.mean_prior_mean, self.mean_prior_precision, strict=True)):
-                raise InputError(f"mean_prior_mean, mean_prior_precision, sd_prior_scale: given priors under which values around "
-                                 f"{value:g} are impossible; allowed: wider ones, or null")
+            if all(
+                abs(value - center) > 40 * (widest + precision**-0.5)
+                for center, precision in zip(self.mean_prior_mean, self.mean_prior_precision, strict=True)
+            ):
+                raise InputError(
+                    f"mean_prior_mean, mean_prior_precision, sd_prior_scale: given priors under which values around "
+                    f"{value:g} are impossible; allowed: wider ones, or null"
+                )
 
 
 NAMES = tuple(Parameters.model_fields)

@@ -38,8 +38,14 @@ def grouped_fit(sample):
     """One fit in cells, from the sample to the draws: seconds in all and in sampling."""
     begun = time.perf_counter()
     given = start(choose_likelihood(sample, 10.0, "grouped" if sample.exact else "auto")[0], chains=4)
-    tree = sample_posterior(build_model(given.sample, given.priors), given.sample, given.starts, random_stream(1, "nuts"),
-                            sampler="nutpie", progressbar=False)
+    tree = sample_posterior(
+        build_model(given.sample, given.priors),
+        given.sample,
+        given.starts,
+        random_stream(1, "nuts"),
+        sampler="nutpie",
+        progressbar=False,
+    )
     return {"seconds": time.perf_counter() - begun, "sampling": tree.attrs["seconds"]}
 
 
@@ -47,8 +53,16 @@ def plain_fit(sample, sampler="pymc", draws=1000):
     """What a user of PyMC would write, exact and with its defaults: seconds in all and in sampling."""
     begun = time.perf_counter()
     with plain_model(sample):
-        tree = pm.sample(draws, tune=draws, chains=4, nuts_sampler=sampler, random_seed=1, progressbar=False,
-                         initvals={"mu": np.array([145.0, 210.0])}, compute_convergence_checks=False)
+        tree = pm.sample(
+            draws,
+            tune=draws,
+            chains=4,
+            nuts_sampler=sampler,
+            random_seed=1,
+            progressbar=False,
+            initvals={"mu": np.array([145.0, 210.0])},
+            compute_convergence_checks=False,
+        )
     return {"seconds": time.perf_counter() - begun, "sampling": tree["posterior"].attrs["sampling_time"]}
 
 
@@ -92,7 +106,10 @@ def grouped_fits():
     grouped_fit(samples[10**4])  # the first call compiles
     runs = pd.DataFrame([{"n": n, **grouped_fit(sample)} for _ in range(3) for n, sample in samples.items()])
     medians = runs.groupby("n").median().reset_index()
-    return [{"fit": "grouped, nutpie", **row, "n": int(row["n"]), "measured_at": int(row["n"])} for row in medians.to_dict("records")]
+    return [
+        {"fit": "grouped, nutpie", **row, "n": int(row["n"]), "measured_at": int(row["n"])}
+        for row in medians.to_dict("records")
+    ]
 
 
 def main():
@@ -109,16 +126,25 @@ def main():
         return time_of[PEERS[peer], n][key] / time_of["grouped, nutpie", n][key]
 
     growth = time_of["grouped, nutpie", 10**8]["sampling"] / time_of["grouped, nutpie", 10**3]["sampling"]
-    keep("any_size", [*fits, {"pass": "one pass over Parquet", "n": wanted.rows, **passing},
-                      {"peak_MiB of": "all fits in cells", "peak_MiB": fit_peak}, {"peak_MiB of": "the pass", "peak_MiB": pass_peak}], {
-        "sampling at 10^3 against 10^8, times 1.5": (1.5 / growth, 1),
-        "whole fit at 10^5 against pm.sample": (faster(10**5, "seconds"), 20),
-        "whole fit at 10^6 against pm.sample": (faster(10**6, "seconds"), 150),
-        "sampling at 10^5 against pm.sample": (faster(10**5, "sampling"), 50),
-        "sampling at 10^6 against pm.sample": (faster(10**6, "sampling"), 400),
-        "whole fit at 10^5 against NumPyro": (faster(10**5, "seconds", "numpyro"), 20),
-        "merely reading against the pass, times 3": (3 * passing["read"] / passing["count"], 1),
-        "2 GiB against peak memory": (2048 / max(fit_peak, pass_peak), 1)})
+    keep(
+        "any_size",
+        [
+            *fits,
+            {"pass": "one pass over Parquet", "n": wanted.rows, **passing},
+            {"peak_MiB of": "all fits in cells", "peak_MiB": fit_peak},
+            {"peak_MiB of": "the pass", "peak_MiB": pass_peak},
+        ],
+        {
+            "sampling at 10^3 against 10^8, times 1.5": (1.5 / growth, 1),
+            "whole fit at 10^5 against pm.sample": (faster(10**5, "seconds"), 20),
+            "whole fit at 10^6 against pm.sample": (faster(10**6, "seconds"), 150),
+            "sampling at 10^5 against pm.sample": (faster(10**5, "sampling"), 50),
+            "sampling at 10^6 against pm.sample": (faster(10**6, "sampling"), 400),
+            "whole fit at 10^5 against NumPyro": (faster(10**5, "seconds", "numpyro"), 20),
+            "merely reading against the pass, times 3": (3 * passing["read"] / passing["count"], 1),
+            "2 GiB against peak memory": (2048 / max(fit_peak, pass_peak), 1),
+        },
+    )
     draw_growth("any_size", fits, "fit", "Seconds of the whole fit, compile on warm caches included")
 
 

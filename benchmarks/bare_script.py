@@ -16,8 +16,16 @@ with pm.Model():
     mu = pm.Normal("mu", [145, 210], tau=[0.01, 0.02], transform=pm.distributions.transforms.ordered)
     sigma = pm.Uniform("sigma", 0, 100, shape=2)
     pm.NormalMixture("x", w, mu, sigma=sigma, observed=values)
-    tree = pm.sample(1000, tune=1000, chains=4, nuts_sampler="pymc", target_accept=0.9, random_seed=1, progressbar=False,
-                     initvals={"mu": np.array([145.0, 210.0])})
+    tree = pm.sample(
+        1000,
+        tune=1000,
+        chains=4,
+        nuts_sampler="pymc",
+        target_accept=0.9,
+        random_seed=1,
+        progressbar=False,
+        initvals={"mu": np.array([145.0, 210.0])},
+    )
 
 print(az.summary(tree))
 az.plot_trace_dist(tree).savefig("trace.png")

@@ -41,7 +41,10 @@ def timed_report(arguments, out):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        reports = {f"galaxies, K = {k}": (["-p", "data", "data/galaxies.csv", "-p", "n_components", k], 1.5) for k in range(2, 7)}
+        reports = {
+            f"galaxies, K = {k}": (["-p", "data", "data/galaxies.csv", "-p", "n_components", k], 1.5)
+            for k in range(2, 7)
+        }
         reports["heaps, K = 7"] = (["-p", "data", heaps(folder), "-p", "n_components", 7], 2.5)
         reports["overlapping"] = (["params/overlapping.yml"], 2.0)
         seconds_of([sys.executable, BARE], ROOT), timed_report(["params/default.yml"], Path(folder) / "warm")
@@ -50,11 +53,19 @@ def main():
             found["bare script"].append((seconds_of([sys.executable, BARE], ROOT), True))
             for name, (arguments, _) in reports.items():
                 found[name].append(timed_report(arguments, Path(folder) / name.replace(" ", "")))
-    rows = [{"what": name, "seconds": statistics.median(seconds for seconds, _ in each),
-             "trusted": sum(trusted for _, trusted in each) / len(each)} for name, each in found.items()]
+    rows = [
+        {
+            "what": name,
+            "seconds": statistics.median(seconds for seconds, _ in each),
+            "trusted": sum(trusted for _, trusted in each) / len(each),
+        }
+        for name, each in found.items()
+    ]
     time_of = {row["what"]: row["seconds"] for row in rows}
-    ratios = {f"bare script against {name}, times {limit:g}": (limit * time_of["bare script"] / time_of[name], 1)
-              for name, (_, limit) in reports.items()}
+    ratios = {
+        f"bare script against {name}, times {limit:g}": (limit * time_of["bare script"] / time_of[name], 1)
+        for name, (_, limit) in reports.items()
+    }
     ratios["share of hard reports that are trusted"] = (float(np.mean([row["trusted"] for row in rows])), 1)
     keep("hard_reports", rows, ratios)
 

@@ -40,14 +40,21 @@ def keep(name, rows, ratios):
     file = FOLDER / f"{name}.json"
     stored = json.loads(file.read_text(encoding="utf-8"))["ratios"] if file.exists() else {}
     for row in rows:
-        print("  ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()))
+        print(
+            "  ".join(
+                f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()
+            )
+        )
     for claim, (found, wanted) in ratios.items():
         before = stored.get(claim, {}).get("found", 0.0)
         slower = f"; SLOWER than the stored {before:.3g}" if found < SLOWER * before else ""
         print(f"{'met    ' if found >= wanted else 'NOT met'}  {claim}: {found:.3g} (wanted {wanted:g}){slower}")
     FOLDER.mkdir(exist_ok=True)
-    content = {"python": platform.python_version(), "rows": rows,
-            "ratios": {claim: {"found": found, "wanted": wanted} for claim, (found, wanted) in ratios.items()}}
+    content = {
+        "python": platform.python_version(),
+        "rows": rows,
+        "ratios": {claim: {"found": found, "wanted": wanted} for claim, (found, wanted) in ratios.items()},
+    }
     file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
@@ -58,7 +65,9 @@ def with_table(page):
     for file in sorted(FOLDER.glob("*.json")):
         for claim, ratio in json.loads(file.read_text(encoding="utf-8"))["ratios"].items():
             mark = "" if ratio["found"] >= ratio["wanted"] else " (**not met**)"
-            lines.append(f"| [{file.stem}](../benchmarks/{file.stem}.py) | {claim} | {ratio['found']:.3g} | {ratio['wanted']:g}{mark} |")
+            lines.append(
+                f"| [{file.stem}](../benchmarks/{file.stem}.py) | {claim} | {ratio['found']:.3g} | {ratio['wanted']:g}{mark} |"
+            )
     head, _, rest = page.partition(BEGIN)
     return "\n".join([head + BEGIN, *lines, END]) + rest.partition(END)[2]
 

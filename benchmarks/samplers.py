@@ -36,8 +36,15 @@ def our_fit(sample):
 def peer_fit(sample, sampler):
     """pm.sample with its defaults and another sampler."""
     with plain_model(sample):
-        return pm.sample(nuts_sampler=sampler, chains=4, random_seed=1, progressbar=False, quiet=True,
-                         initvals={"mu": np.array([145.0, 210.0])}, compute_convergence_checks=False)
+        return pm.sample(
+            nuts_sampler=sampler,
+            chains=4,
+            random_seed=1,
+            progressbar=False,
+            quiet=True,
+            initvals={"mu": np.array([145.0, 210.0])},
+            compute_convergence_checks=False,
+        )
 
 
 def measure(fit, n):
@@ -62,8 +69,14 @@ def fits(fit, repeats):
             rows.append({"fit": fit, "n": n, **measured, "measured_at": n})
             patient = fit in ("ours", "EM") or 10 * measured["seconds"] < PATIENCE
         else:
-            rows.append({**rows[-1], "n": n, "seconds": 10 * rows[-1]["seconds"],
-                         "ess_per_second": rows[-1]["ess_per_second"] / 10})
+            rows.append(
+                {
+                    **rows[-1],
+                    "n": n,
+                    "seconds": 10 * rows[-1]["seconds"],
+                    "ess_per_second": rows[-1]["ess_per_second"] / 10,
+                }
+            )
     return rows
 
 
@@ -73,11 +86,25 @@ def main():
         in_own_process(measure, fit, 300)  # warms the caches
     rows = [row for fit in ("ours", *PEERS, "EM") for row in fits(fit, repeats)]
     worth = {(row["fit"], row["n"]): row.get("ess_per_second") for row in rows}
-    keep("samplers", rows, {
-        f"effective draws per second against the best peer, N = {n:,}": (
-            worth["ours", n] / max(worth[peer, n] for peer in PEERS), wanted) for n, wanted in SIZES.items()})
-    draw_growth("samplers", [row for row in rows if row["fit"] != "EM"], "fit", "What a second is worth, compilation included",
-                "ess_per_second", "effective draws of the worst parameter")
+    keep(
+        "samplers",
+        rows,
+        {
+            f"effective draws per second against the best peer, N = {n:,}": (
+                worth["ours", n] / max(worth[peer, n] for peer in PEERS),
+                wanted,
+            )
+            for n, wanted in SIZES.items()
+        },
+    )
+    draw_growth(
+        "samplers",
+        [row for row in rows if row["fit"] != "EM"],
+        "fit",
+        "What a second is worth, compilation included",
+        "ess_per_second",
+        "effective draws of the worst parameter",
+    )
 
 
 if __name__ == "__main__":

@@ -29,17 +29,34 @@ from runner.sweep.workers import ONE_CORE, WarmKernel
 
 POINT = {"chains": 2, "draws": 100, "tune": 100, "em_starts": 3}
 EMPTY = {
-    "nbformat": 4, "nbformat_minor": 5,
+    "nbformat": 4,
+    "nbformat_minor": 5,
     "metadata": {"chain": {}, "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-    "cells": [{"cell_type": "code", "id": "p", "metadata": {"tags": ["parameters"]}, "outputs": [],
-               "execution_count": None, "source": "seed = 0\nrun_dir = '.'"}]}
+    "cells": [
+        {
+            "cell_type": "code",
+            "id": "p",
+            "metadata": {"tags": ["parameters"]},
+            "outputs": [],
+            "execution_count": None,
+            "source": "seed = 0\nrun_dir = '.'",
+        }
+    ],
+}
 
 
 def points(folder, count, **fixed):
     """A sweep of so many points that differ in their seed."""
     path = Path(folder) / "sweep.yml"
-    path.write_text(yaml.safe_dump({"params": str(ROOT / "params" / "default.yml"), "fixed": fixed,
-                                    "grid": {"seed": list(range(1, count + 1))}}))
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "params": str(ROOT / "params" / "default.yml"),
+                "fixed": fixed,
+                "grid": {"seed": list(range(1, count + 1))},
+            }
+        )
+    )
     return grid.read_sweep(path)
 
 
@@ -112,12 +129,21 @@ def main():
         loop = looped(points(folder, wanted.looped, **POINT), folder / "loop") / wanted.looped
         two = swept(sweep, folder / "two", 2) / wanted.points
         one = swept(sweep, folder / "one", 1) / wanted.points
-    rows = [{"points": "papermill's command line", "seconds": loop}, {"points": "sweep, one worker", "seconds": one},
-            {"points": "sweep, two workers", "seconds": two}, {"points": "empty chain", **share}]
-    keep("sweep", rows, {
-        "points per minute against papermill's command line": (loop / two, 8),
-        "two workers against one": (one / two, 1.7),
-        "0.1 s against the engine's share of a point": (0.1 / max(share["share"], 1e-3), 1)})
+    rows = [
+        {"points": "papermill's command line", "seconds": loop},
+        {"points": "sweep, one worker", "seconds": one},
+        {"points": "sweep, two workers", "seconds": two},
+        {"points": "empty chain", **share},
+    ]
+    keep(
+        "sweep",
+        rows,
+        {
+            "points per minute against papermill's command line": (loop / two, 8),
+            "two workers against one": (one / two, 1.7),
+            "0.1 s against the engine's share of a point": (0.1 / max(share["share"], 1e-3), 1),
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -39,14 +39,18 @@ def seconds_of(command, folder, **options):
 
 def watched(command, folder):
     """Peak memory in MiB of a command and all its children, by the stage that stderr told last; shared pages count once."""
-    process = subprocess.Popen(list(map(str, command)), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        list(map(str, command)), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
     lines, peaks = [], {}
     threading.Thread(target=lambda: lines.extend(process.stderr), daemon=True).start()
     while process.poll() is None:
         stage = len([line for line in lines if "…" in line])
         peaks[stage] = max(peaks.get(stage, 0.0), _memory(process.pid))
         time.sleep(0.05)
-    return [{"stage": ("01", "02", "03", "04", "page")[stage], "peak_MiB": peak} for stage, peak in sorted(peaks.items())]
+    return [
+        {"stage": ("01", "02", "03", "04", "page")[stage], "peak_MiB": peak} for stage, peak in sorted(peaks.items())
+    ]
 
 
 def _memory(pid):
@@ -80,8 +84,13 @@ def warm(project):
     """Bare script, report, and report on another seed or notebook, in turn; a row a kind with its median."""
     report = [sys.executable, "report.py", "run", "params/default.yml", "--out", "runs/bench"]
     seconds_of([sys.executable, BARE], project), seconds_of([*report, "--force"], project)
-    found = {"bare script": [], "whole report": [], "another seed": [], "reworded notebook 3": [],
-             "changed code in notebook 3": []}
+    found = {
+        "bare script": [],
+        "whole report": [],
+        "another seed": [],
+        "reworded notebook 3": [],
+        "changed code in notebook 3": [],
+    }
     for repeat in range(REPEATS):
         found["bare script"].append(seconds_of([sys.executable, BARE], project))
         found["another seed"].append(seconds_of([*report, "-p", "seed", repeat], project))
@@ -102,7 +111,10 @@ def cold(project):
         theirs += seconds_of(["bare/bin/pip", "install", "-q", "-r", "requirements.lock"], project, env=env)
         theirs += seconds_of(["bare/bin/python", BARE], project, env=env)
         ours = seconds_of(["make", "report"], project, env={**env, "PYTENSOR_FLAGS": f"base_compiledir={caches}/ours"})
-    return [{"what": "cold, pip install and bare script", "seconds": theirs}, {"what": "cold, clone to report", "seconds": ours}]
+    return [
+        {"what": "cold, pip install and bare script", "seconds": theirs},
+        {"what": "cold, clone to report", "seconds": ours},
+    ]
 
 
 def main():
@@ -112,16 +124,21 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         project = copied_project(Path(folder))
         rows = warm(project)
-        memory = watched([sys.executable, "report.py", "run", "params/default.yml", "--out", "runs/bench", "--force"], project)
+        memory = watched(
+            [sys.executable, "report.py", "run", "params/default.yml", "--out", "runs/bench", "--force"], project
+        )
         rows += cold(project) if wanted.cold else []
     time_of = {row["what"]: row["seconds"] for row in rows}
     ratios = {
         "bare script against the whole report, times 1.5": (1.5 * time_of["bare script"] / time_of["whole report"], 1),
         "6 seconds against a reworded notebook 3": (6 / time_of["reworded notebook 3"], 1),
-        "1 GiB against the largest stage's memory": (1024 / max(row["peak_MiB"] for row in memory), 1)}
+        "1 GiB against the largest stage's memory": (1024 / max(row["peak_MiB"] for row in memory), 1),
+    }
     if wanted.cold:
         ratios["cold: bare path against ours, times 1.2"] = (
-            1.2 * time_of["cold, pip install and bare script"] / time_of["cold, clone to report"], 1)
+            1.2 * time_of["cold, pip install and bare script"] / time_of["cold, clone to report"],
+            1,
+        )
     keep("whole_report", [*rows, *memory], ratios)
 
 

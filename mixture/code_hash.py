@@ -132,8 +132,9 @@ def code_hash(root: str | os.PathLike, names: Iterable[str], *others: str, left_
     return value_hash(code_hashes(root, names, *others, left_out=left_out))
 
 
-def code_hashes(root: str | os.PathLike, names: Iterable[str], *others: str,
-                left_out: Iterable[str] = LEFT_OUT) -> dict[str, str | None]:
+def code_hashes(
+    root: str | os.PathLike, names: Iterable[str], *others: str, left_out: Iterable[str] = LEFT_OUT
+) -> dict[str, str | None]:
     """The same file by file: path below `root` and hash."""
     files = [Path(root) / other for other in others] + project_files(root, names, left_out)
     return {path.relative_to(root).as_posix(): file_hash(path) for path in files}

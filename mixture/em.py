@@ -102,13 +102,18 @@ class EMFit:
         """BIC with the memberships' entropy as a further penalty (Biernacki et al. 2000)."""
         return self.bic + 2 * self.entropy
 
-
     def as_json(self, errors, counts=None):
         """As em.json holds it, with standard errors (from `em_standard_errors`) and a table of numbers of components."""
-        return {**{name: values.tolist() for name, values in self.components._asdict().items()},
-                "standard_errors": {name: error.tolist() for name, error in errors.items()},
-                "log_likelihood": self.log_likelihood, "bic": self.bic, "aic": self.aic, "icl": self.icl, "n": self.n,
-                "components": [] if counts is None else counts.reset_index().to_dict("records")}
+        return {
+            **{name: values.tolist() for name, values in self.components._asdict().items()},
+            "standard_errors": {name: error.tolist() for name, error in errors.items()},
+            "log_likelihood": self.log_likelihood,
+            "bic": self.bic,
+            "aic": self.aic,
+            "icl": self.icl,
+            "n": self.n,
+            "components": [] if counts is None else counts.reset_index().to_dict("records"),
+        }
 
 
 class CollapseError(ValueError):
@@ -152,7 +157,9 @@ def fit_em(sample, n_components, rng, starts=20, tolerance=1e-8, variance="free"
     found = climb(standard, _random_starts(standard, n_components, rng, starts), tolerance, equal)
     proper = [components for components, _ in found if not _collapsed(standard, components, equal)]
     if not proper:
-        raise CollapseError(f"EM with {n_components} components collapsed from each of {starts} starts: lower n_components")
+        raise CollapseError(
+            f"EM with {n_components} components collapsed from each of {starts} starts: lower n_components"
+        )
     reached = np.array([_total(standard, components) for components in proper])
     # The best start climbs on, so that the answer does not show where the tolerance stopped it.
     best, converged = climb(standard, [proper[reached.argmax()]], tolerance * 1e-4, equal)[0]
@@ -164,9 +171,18 @@ def fit_em(sample, n_components, rng, starts=20, tolerance=1e-8, variance="free"
     share = membership_probabilities(sample, *components)
     same = reached > reached.max() - 1e-4 - 10 * tolerance * sample.n
     return EMFit(
-        components, _total(sample, components), sample.n, equal,
-        float(sample.count @ special.entr(share).sum(axis=1)), starts, int(same.sum()), starts - len(proper),
-        bool(converged), time.perf_counter() - begun, [(in_data_units(*p), _total(sample, in_data_units(*p))) for p in proper])
+        components,
+        _total(sample, components),
+        sample.n,
+        equal,
+        float(sample.count @ special.entr(share).sum(axis=1)),
+        starts,
+        int(same.sum()),
+        starts - len(proper),
+        bool(converged),
+        time.perf_counter() - begun,
+        [(in_data_units(*p), _total(sample, in_data_units(*p))) for p in proper],
+    )
 
 
 def fit_em_proper(sample, n_components, rng, starts=20, tolerance=1e-8, variance="free"):
@@ -181,8 +197,10 @@ def fit_em_proper(sample, n_components, rng, starts=20, tolerance=1e-8, variance
         try:
             return fit_em(sample, n_components, rng, starts, tolerance, "equal")
         except CollapseError:
-            raise InputError(f"n_components: given {n_components}; allowed: fewer, or another sample: on this one EM collapses "
-                             f"from each of {starts} starts, even with equal variances") from None
+            raise InputError(
+                f"n_components: given {n_components}; allowed: fewer, or another sample: on this one EM collapses "
+                f"from each of {starts} starts, even with equal variances"
+            ) from None
 
 
 def _random_starts(sample, n_components, rng, starts):
@@ -190,7 +208,8 @@ def _random_starts(sample, n_components, rng, starts):
     points = []
     for _ in range(starts):
         centers, _ = kmeans_plusplus(
-            sample.value[:, None], n_components, sample_weight=sample.count, random_state=int(rng.integers(2**31)))
+            sample.value[:, None], n_components, sample_weight=sample.count, random_state=int(rng.integers(2**31))
+        )
         sds = np.full(n_components, np.exp(rng.normal(0, 0.3)) / n_components)  # in sds of the sample
         points.append((np.full(n_components, 1 / n_components), centers[:, 0], sds))
     return points
@@ -214,9 +233,15 @@ def _em_on_values(sample, points, tolerance, equal):
 def _gaussian_mixture(sample, point, tolerance, equal):
     w, m, s = point
     model = GaussianMixture(
-        len(w), covariance_type="tied" if equal else "spherical", tol=tolerance, max_iter=MOST_ITERATIONS,
-        reg_covar=1e-12, weights_init=w / np.sum(w), means_init=m[:, None],
-        precisions_init=s[:1, None] ** -2.0 if equal else s**-2.0)
+        len(w),
+        covariance_type="tied" if equal else "spherical",
+        tol=tolerance,
+        max_iter=MOST_ITERATIONS,
+        reg_covar=1e-12,
+        weights_init=w / np.sum(w),
+        means_init=m[:, None],
+        precisions_init=s[:1, None] ** -2.0 if equal else s**-2.0,
+    )
     with warnings.catch_warnings():  # the result says whether it converged
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(sample.value[:, None])
@@ -246,11 +271,21 @@ def _polish(sample, point, equal):
         gradient = [(share.sum(axis=0) - w)[:-1], by_mean / s, by_sd.sum(keepdims=True) if equal else by_sd]
         return -row @ c, -np.concatenate(gradient)
 
-    start = np.concatenate([np.log(point.weights[:-1] / point.weights[-1]), point.means, np.log(point.sds[: 1 if equal else k])])
-    reach = np.append(np.full(k - 1, 12.0), np.full(len(start) - k + 1, 3.0))  # a collapse is further: not to be found from here
+    start = np.concatenate(
+        [np.log(point.weights[:-1] / point.weights[-1]), point.means, np.log(point.sds[: 1 if equal else k])]
+    )
+    reach = np.append(
+        np.full(k - 1, 12.0), np.full(len(start) - k + 1, 3.0)
+    )  # a collapse is further: not to be found from here
     with np.errstate(all="ignore"):
-        climbed = optimize.minimize(objective, start, jac=True, method="L-BFGS-B", bounds=np.stack([start - reach, start + reach], 1),
-                                    options={"maxiter": 500, "ftol": 1e-15, "gtol": 1e-9})
+        climbed = optimize.minimize(
+            objective,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=np.stack([start - reach, start + reach], 1),
+            options={"maxiter": 500, "ftol": 1e-15, "gtol": 1e-9},
+        )
     better = np.isfinite(climbed.fun) and climbed.fun <= objective(start)[0]
     return components(climbed.x) if better and not _collapsed(sample, components(climbed.x), equal) else point
 
@@ -289,6 +324,7 @@ def _em_on_samples(samples, start, tolerance, equal):
 
     One after the other by scikit-learn, a hundred samples of a thousand values take twice as long.
     """
+
     def step(on, w, m, s):
         values = samples[on]
         joint = component_log_density(values, w, m, s)
@@ -432,9 +468,13 @@ def bootstrap_errors(fit, rng, replicates=200, tolerance=1e-8):
     scale = np.sqrt(fit.weights @ (fit.sds**2 + (fit.means - center) ** 2))
     standard = fit.weights, (fit.means - center) / scale, fit.sds / scale
     samples = np.stack([simulate_mixture(fit.n, *standard, rng, "random")[0] for _ in range(replicates)])
-    drawn = [sort_components(*components)
-             for values, (components, _) in zip(samples, _em_on_samples(samples, standard, tolerance, fit.equal_variance), strict=True)
-             if not _collapsed(Sample.of_values(values), components, fit.equal_variance)]
+    drawn = [
+        sort_components(*components)
+        for values, (components, _) in zip(
+            samples, _em_on_samples(samples, standard, tolerance, fit.equal_variance), strict=True
+        )
+        if not _collapsed(Sample.of_values(values), components, fit.equal_variance)
+    ]
     weights, means, sds = np.std(drawn, axis=0, ddof=1)
     return {"weights": weights, "means": scale * means, "sds": scale * sds}
 
@@ -455,6 +495,12 @@ def compare_component_counts(sample, k_max, rng, starts=20, tolerance=1e-8, vari
         except CollapseError:
             rows[k] = {"collapsed": starts}
             continue
-        rows[k] = {"log_likelihood": fit.log_likelihood, "parameters": fit.n_parameters, "bic": fit.bic,
-                   "aic": fit.aic, "icl": fit.icl, "collapsed": fit.collapsed_starts}
+        rows[k] = {
+            "log_likelihood": fit.log_likelihood,
+            "parameters": fit.n_parameters,
+            "bic": fit.bic,
+            "aic": fit.aic,
+            "icl": fit.icl,
+            "collapsed": fit.collapsed_starts,
+        }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("K")

@@ -29,8 +29,11 @@ class _Form:
     def same_graph(self, other):
         """Whether the two differ in the values of their data alone."""
         mine, theirs = self.inputs(), other.inputs()
-        return (self.coords == other.coords and [(v.name, v.type) for v in mine] == [(v.name, v.type) for v in theirs]
-                and equal_computations(self.terms, other.terms, mine, theirs))
+        return (
+            self.coords == other.coords
+            and [(v.name, v.type) for v in mine] == [(v.name, v.type) for v in theirs]
+            and equal_computations(self.terms, other.terms, mine, theirs)
+        )
 
     def inputs(self):
         """Values, data and lengths: whatever is no constant."""

@@ -37,8 +37,22 @@ def draw_posterior(sample, priors, em, rng, chains=4, draws=1000, tune=1000, sam
     return sample_posterior(build_model(sample, priors), sample, starts, rng, draws, tune, sampler=chosen)
 
 
-def fit_posterior(sample, seen, priors, em, stream, model="marginal", chains=4, draws=1000, tune=1000, target_accept=0.9,
-                  sampler="auto", latent_step="gibbs", keep_assignments=False, progress=None):
+def fit_posterior(
+    sample,
+    seen,
+    priors,
+    em,
+    stream,
+    model="marginal",
+    chains=4,
+    draws=1000,
+    tune=1000,
+    target_accept=0.9,
+    sampler="auto",
+    latent_step="gibbs",
+    keep_assignments=False,
+    progress=None,
+):
     """Draw from the posterior, and by another sampler beside it where that is cheap.
 
     Parameters
@@ -76,7 +90,8 @@ def fit_posterior(sample, seen, priors, em, stream, model="marginal", chains=4, 
         known = sample if latent else seen
         more = {"latent_step": latent_step, "keep_assignments": keep_assignments} if latent else {"sampler": which}
         return add_log_likelihood(
-            sample_posterior(build_model(known, priors, latent), known, starts, stream(steps), **few, **more), known)
+            sample_posterior(build_model(known, priors, latent), known, starts, stream(steps), **few, **more), known
+        )
 
     settings = {"draws": draws, "tune": tune}
     if kind == "gibbs":
@@ -89,7 +104,9 @@ def fit_posterior(sample, seen, priors, em, stream, model="marginal", chains=4, 
         cheap = k > 1 and len(seen.count) * k <= WITNESS_ROWS
         beside = by_gibbs("witness", {"chains": WITNESS_CHAINS, "draws": WITNESS["draws"]}) if cheap else None
     if beside is not None:
-        beside.attrs = {"sampler": "nuts" if kind == "gibbs" else "gibbs"}  # no clock: the same draws give the same file
+        beside.attrs = {
+            "sampler": "nuts" if kind == "gibbs" else "gibbs"
+        }  # no clock: the same draws give the same file
         tree["beside"] = beside
     return _completed(tree, seen, priors, em, kind, stream)
 
@@ -143,5 +160,8 @@ class ProgressLine:
         if not done or now < self.shown:
             return
         self.shown, rate = now + SHOWN_EVERY, done / (now - self.begun)
-        print(f"sampling: {done:,} of {planned:,} sweeps, {rate:,.0f} a second, about {(planned - done) / rate:.0f} s left",
-              file=sys.stderr, flush=True)
+        print(
+            f"sampling: {done:,} of {planned:,} sweeps, {rate:,.0f} a second, about {(planned - done) / rate:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )

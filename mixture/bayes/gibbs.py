@@ -34,8 +34,8 @@ from mixture.parallel import available_cores
 
 RHAT_LIMIT, ESS_PER_CHAIN = 1.01, 100  # what a run is lengthened for: Vehtari et al. 2021
 MOST_OPERATIONS = 1.5e9  # sweeps x rows x components of a chain: about a minute on one core
-BLOCK_OPERATIONS = 1e6   # between two looks at whether to stop: a twentieth of a second
-NEAR = 10.0              # natural log units: chains start at maxima no further below the best
+BLOCK_OPERATIONS = 1e6  # between two looks at whether to stop: a twentieth of a second
+NEAR = 10.0  # natural log units: chains start at maxima no further below the best
 
 
 class Stopped(Exception):
@@ -59,8 +59,14 @@ class _Proposals:
         inverses = np.stack([linalg.solve_triangular(f, np.eye(len(f)), lower=True) for f in factors])
         weights = np.asarray(weights) / np.sum(weights)
         volume = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
-        return cls(np.asarray(centers), factors, inverses, np.cumsum(weights), np.log(weights) - volume,
-                   np.linalg.cholesky(step_covariance))
+        return cls(
+            np.asarray(centers),
+            factors,
+            inverses,
+            np.cumsum(weights),
+            np.log(weights) - volume,
+            np.linalg.cholesky(step_covariance),
+        )
 
 
 class _Chain:
@@ -84,9 +90,25 @@ class _Chain:
             length = min(block, sweeps - begun)
             out = np.empty((length // thin, 3 * target.k + 3))
             kernels.run_sweeps(
-                self.rng, length, thin, *target.rows, *target.prior, target.exchangeable, True, True, proposals.centers,
-                proposals.factors, proposals.inverse_factors, proposals.shares, proposals.log_weights,
-                proposals.step_factor, adapt, *self.point, self.state, out)
+                self.rng,
+                length,
+                thin,
+                *target.rows,
+                *target.prior,
+                target.exchangeable,
+                True,
+                True,
+                proposals.centers,
+                proposals.factors,
+                proposals.inverse_factors,
+                proposals.shares,
+                proposals.log_weights,
+                proposals.step_factor,
+                adapt,
+                *self.point,
+                self.state,
+                out,
+            )
             rows.append(out)
             self.done += length
         return np.concatenate(rows)
@@ -113,8 +135,9 @@ class _Chains:
         return np.stack([future.result() for future in futures])
 
 
-def sample_by_gibbs(sample, priors, em, rng, chains=4, draws=1000, tune=1000, most_operations=MOST_OPERATIONS,
-                    progress=None):
+def sample_by_gibbs(
+    sample, priors, em, rng, chains=4, draws=1000, tune=1000, most_operations=MOST_OPERATIONS, progress=None
+):
     """Draw from the posterior of `build_model(sample, priors)`.
 
     Parameters
@@ -146,13 +169,20 @@ def sample_by_gibbs(sample, priors, em, rng, chains=4, draws=1000, tune=1000, mo
     """
     begun, target = time.perf_counter(), Target.of(sample, priors)
     streams = rng.spawn(chains + 1)
-    maxima = [target.to_free(components.map(lambda v: np.maximum(v, 1e-12) if v is components.sds else v))
-              for components, reached in em.maxima if reached > em.log_likelihood - 3 * NEAR]
+    maxima = [
+        target.to_free(components.map(lambda v: np.maximum(v, 1e-12) if v is components.sds else v))
+        for components, reached in em.maxima
+        if reached > em.log_likelihood - 3 * NEAR
+    ]
     maxima = _within_prior(target, [target.to_free(em.components), *maxima])
     modes = find_modes(target, maxima)
-    run = _Chains([_Chain(target, stream, start)
-                   for stream, start in zip(streams, _starting_points(target, modes, chains, streams[-1]), strict=False)],
-                  progress or (lambda done, planned: None))
+    run = _Chains(
+        [
+            _Chain(target, stream, start)
+            for stream, start in zip(streams, _starting_points(target, modes, chains, streams[-1]), strict=False)
+        ],
+        progress or (lambda done, planned: None),
+    )
     run.planned = chains * (2 * tune + draws)
 
     rows = run.run(tune, 1, _proposals(modes), adapt=True)[:, tune // 2 :]
@@ -238,8 +268,12 @@ def _operations(target, sweeps):
 def _effective_sizes(rows):
     """Bulk and tail effective sizes of whatever moves in kept rows, shape (2, Q)."""
     moving = [column for column in np.moveaxis(rows[..., :-2], -1, 0) if np.ptp(column) > 0]
-    return np.array([[array_stats.ess(column, **method) for column in moving]
-                     for method in ({"method": "bulk"}, {"method": "tail", "prob": (0.05, 0.95)})])
+    return np.array(
+        [
+            [array_stats.ess(column, **method) for column in moving]
+            for method in ({"method": "bulk"}, {"method": "tail", "prob": (0.05, 0.95)})
+        ]
+    )
 
 
 def _is_enough(rows):
@@ -254,20 +288,34 @@ def _is_enough(rows):
 def _tree(target, sample, rows, modes, run, thin, seconds):
     k = target.k
     points = _points(target, rows)
-    draws = Components(rows[..., :k], target.center + target.spread * rows[..., k : 2 * k],
-                       target.spread * rows[..., 2 * k : 3 * k])
+    draws = Components(
+        rows[..., :k], target.center + target.spread * rows[..., k : 2 * k], target.spread * rows[..., 2 * k : 3 * k]
+    )
     named_by = "mean"
     if target.exchangeable and k > 1:
         draws, named_by = name_components(draws, target.from_free(modes.points[0]), sample)
     jacobian = np.log(rows[..., :k]).sum(axis=-1) + np.log(rows[..., 2 * k : 3 * k]).sum(axis=-1)
     dims = ("chain", "draw")
     nearest = modes.nearest(points.reshape(-1, target.size)).reshape(points.shape[:2])
-    stats = xr.Dataset({"lp": (dims, rows[..., -3] - jacobian), "mode": (dims, nearest), "jumps": (dims, rows[..., -2])})
+    stats = xr.Dataset(
+        {"lp": (dims, rows[..., -3] - jacobian), "mode": (dims, nearest), "jumps": (dims, rows[..., -2])}
+    )
     posterior = as_dataset(draws)
-    tree = xr.DataTree.from_dict({
-        "posterior": posterior, "sample_stats": stats.assign_coords({d: posterior[d] for d in dims}), "modes": modes.dataset(target)})
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": posterior,
+            "sample_stats": stats.assign_coords({d: posterior[d] for d in dims}),
+            "modes": modes.dataset(target),
+        }
+    )
     counts = sum(chain.state[1:] for chain in run.chains)
-    tree.attrs |= {"seconds": seconds, "sampler": "gibbs", "sweeps_between_draws": thin, "sweeps": run.chains[0].done,
-                   "jumps_accepted": float(counts[1] / max(counts[0], 1)), "named_by": named_by,
-                   "steps_accepted": float(counts[3] / max(counts[2], 1))}
+    tree.attrs |= {
+        "seconds": seconds,
+        "sampler": "gibbs",
+        "sweeps_between_draws": thin,
+        "sweeps": run.chains[0].done,
+        "jumps_accepted": float(counts[1] / max(counts[0], 1)),
+        "named_by": named_by,
+        "steps_accepted": float(counts[3] / max(counts[2], 1)),
+    }
     return tree

@@ -265,7 +265,8 @@ def log_posterior_gradient(lower, upper, count, exact, a, m, t, family, scale, f
             by_sd = -(u[j] - math.log(scale))
         else:
             by_sd = -2.0 * PRECISION_SHAPE + (BETA_SHAPE + PRECISION_SHAPE * k) * 2.0 * math.exp(-2.0 * u[j]) / (
-                BETA_RATE / scale**2 + precisions)
+                BETA_RATE / scale**2 + precisions
+            )
         gradient[2 * k - 1 + j] += by_sd
     return prior + likelihood
 
@@ -560,8 +561,36 @@ def propose_step(rng, y, factor, scale, out, work):
 
 
 @compiled
-def run_sweeps(rng, sweeps, thin, lower, upper, count, exact, a, m, t, family, scale, floor, exchangeable, with_likelihood,
-               conditionals, centers, factors, inverse_factors, shares, log_weights, step_factor, adapt, w, mu, u, state, out):
+def run_sweeps(
+    rng,
+    sweeps,
+    thin,
+    lower,
+    upper,
+    count,
+    exact,
+    a,
+    m,
+    t,
+    family,
+    scale,
+    floor,
+    exchangeable,
+    with_likelihood,
+    conditionals,
+    centers,
+    factors,
+    inverse_factors,
+    shares,
+    log_weights,
+    step_factor,
+    adapt,
+    w,
+    mu,
+    u,
+    state,
+    out,
+):
     """Sweeps of one chain: a jump and a step on the marginal likelihood, then all conditionals; in place.
 
     Parameters

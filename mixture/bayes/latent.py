@@ -86,11 +86,19 @@ def _density_by_summary(model):
     summary = pytensor.shared(np.ones((3, k)), "summary", shape=(3, k))
     count, mean, squares = (summary[i] for i in range(3))
     w, mu, sigma = (model[name] for name in ("w", "mu", "sigma"))
-    given = pt.sum(count * (pt.log(w) - pt.log(sigma) - np.log(2 * np.pi) / 2)
-                   - (squares + count * (mean - mu) ** 2) / (2 * sigma**2))
+    given = pt.sum(
+        count * (pt.log(w) - pt.log(sigma) - np.log(2 * np.pi) / 2)
+        - (squares + count * (mean - mu) ** 2) / (2 * sigma**2)
+    )
     total = model.logp(free) + model.replace_rvs_by_values([given])[0]
-    density = ValueGradFunction([total], [model.rvs_to_values[variable] for variable in free], {},
-                                ravel_inputs=True, model=model, trust_input=True)
+    density = ValueGradFunction(
+        [total],
+        [model.rvs_to_values[variable] for variable in free],
+        {},
+        ravel_inputs=True,
+        model=model,
+        trust_input=True,
+    )
     density.set_extra_values({})
     return density, summary
 

@@ -59,8 +59,11 @@ class Priors:
             transform plays no part in PyMC's own draws from a prior.
         """
         shape = count, len(self.mean_center)
-        return sort_components(rng.dirichlet(np.full(shape[1], self.weight_concentration), count),
-                               rng.normal(self.mean_center, self.mean_precision**-0.5, shape), self._draw_sds(shape, rng))
+        return sort_components(
+            rng.dirichlet(np.full(shape[1], self.weight_concentration), count),
+            rng.normal(self.mean_center, self.mean_precision**-0.5, shape),
+            self._draw_sds(shape, rng),
+        )
 
     def log_density(self, components):
         """Log prior density of mixtures, block by block.
@@ -78,8 +81,11 @@ class Priors:
         k, a, scale = w.shape[-1], self.weight_concentration, self.sd_scale
         weights = special.gammaln(k * a) - k * special.gammaln(a) + (a - 1) * np.log(w).sum(axis=-1)
         means = (np.log(self.mean_precision / (2 * np.pi)) - self.mean_precision * (mu - self.mean_center) ** 2) / 2
-        sds = {"uniform": stats.uniform(0, scale), "halfnormal": stats.halfnorm(0, scale),
-               "lognormal": stats.lognorm(1, scale=scale)}[self.sd_family].logpdf(sigma)
+        sds = {
+            "uniform": stats.uniform(0, scale),
+            "halfnormal": stats.halfnorm(0, scale),
+            "lognormal": stats.lognorm(1, scale=scale),
+        }[self.sd_family].logpdf(sigma)
         return weights, means, sds
 
     def _draw_sds(self, shape, rng):
@@ -90,8 +96,15 @@ class Priors:
         return self.sd_scale * np.exp(rng.normal(size=shape))
 
 
-def choose_priors(sample, n_components, mean_prior_mean=None, mean_prior_precision=None,
-                  sd_prior="lognormal", sd_prior_scale=None, weight_concentration=1.0):
+def choose_priors(
+    sample,
+    n_components,
+    mean_prior_mean=None,
+    mean_prior_precision=None,
+    sd_prior="lognormal",
+    sd_prior_scale=None,
+    weight_concentration=1.0,
+):
     """Fill the priors that were not given from the sample's midrange and range.
 
     Means: Normal around the midrange with the range as sd (Richardson & Green
@@ -118,8 +131,13 @@ def choose_priors(sample, n_components, mean_prior_mean=None, mean_prior_precisi
         mean_prior_mean = np.full(n_components, middle)
     if mean_prior_precision is None:
         mean_prior_precision = np.full(n_components, spread**-2.0)
-    return Priors(np.asarray(mean_prior_mean, float), np.asarray(mean_prior_precision, float),
-                  sd_prior, float(sd_prior_scale), float(weight_concentration))
+    return Priors(
+        np.asarray(mean_prior_mean, float),
+        np.asarray(mean_prior_precision, float),
+        sd_prior,
+        float(sd_prior_scale),
+        float(weight_concentration),
+    )
 
 
 def build_model(sample, priors, latent=False, ordering=True):
@@ -150,18 +168,40 @@ def build_model(sample, priors, latent=False, ordering=True):
         else:
             w = pm.Deterministic("w", pt.ones(1), dims="component")
         # A shape beside the dims: without it PyTensor does not know K, and the gradient takes four times as long.
-        mu = pm.Normal("mu", priors.mean_center, tau=priors.mean_precision, dims="component", shape=k,
-                       **({"transform": ordered} if ordering else {}))
+        mu = pm.Normal(
+            "mu",
+            priors.mean_center,
+            tau=priors.mean_precision,
+            dims="component",
+            shape=k,
+            **({"transform": ordered} if ordering else {}),
+        )
         sigma = _sd_prior(priors)
         if latent:
             z = pm.Categorical("assignment", w, dims="observation")
             pm.Normal("x", mu[z], sigma[z], observed=pm.Data("values", data["values"]), dims="observation")
         elif sample.exact:
-            pm.CustomDist("x", w, mu, sigma, dist=_normal_mixture, logp=_log_density,
-                          observed=pm.Data("values", data["values"]), dims="observation")
+            pm.CustomDist(
+                "x",
+                w,
+                mu,
+                sigma,
+                dist=_normal_mixture,
+                logp=_log_density,
+                observed=pm.Data("values", data["values"]),
+                dims="observation",
+            )
         else:
-            pm.CustomDist("x", w, mu, sigma, pm.Data("edges", data["edges"]), logp=_log_counts,
-                          observed=pm.Data("count", data["count"]), dims="observation")
+            pm.CustomDist(
+                "x",
+                w,
+                mu,
+                sigma,
+                pm.Data("edges", data["edges"]),
+                logp=_log_counts,
+                observed=pm.Data("count", data["count"]),
+                dims="observation",
+            )
     return model
 
 
@@ -251,7 +291,8 @@ def add_log_likelihood(tree, sample):
     tree["log_likelihood"] = xr.Dataset({"x": (("chain", "draw", "observation"), x)}, coords)
     tree["observed_data"] = xr.Dataset(
         {name: ("observation", getattr(sample, name)) for name in ("lower", "upper", "count")},
-        {"observation": coords["observation"]})
+        {"observation": coords["observation"]},
+    )
     return tree
 
 
@@ -277,5 +318,3 @@ def observed_sample(tree):
     """The sample as the likelihood saw it, back from group observed_data."""
     lower, upper, count = (tree["observed_data"][name].values for name in ("lower", "upper", "count"))
     return Sample(lower, lower if np.array_equal(lower, upper) else upper, count)
-
-

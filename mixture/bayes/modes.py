@@ -16,7 +16,7 @@ from mixture.messages import InputError
 
 LEAST_SHARE = 0.01  # of the mass, for a mode to be missed
 MOST_MODES = 12  # kept: the largest
-SAME = 0.5       # standard deviations, by the curvature of either: closer maxima are one
+SAME = 0.5  # standard deviations, by the curvature of either: closer maxima are one
 NARROWEST, WIDEST = 1e-4, 3.0  # sds of a mode in free coordinates, where the curvature does not tell
 
 
@@ -54,20 +54,32 @@ class Modes:
         at = target.from_free(self.points)
         return xr.Dataset(
             {name: (("mode", "component"), values) for name, values in at._asdict().items()}
-            | {"log_posterior": ("mode", self.log_density), "log_mass": ("mode", self.log_mass),
-               "share": ("mode", self.shares), "spread": (("mode", "row", "column"), self.covariances)})
+            | {
+                "log_posterior": ("mode", self.log_density),
+                "log_mass": ("mode", self.log_mass),
+                "share": ("mode", self.shares),
+                "spread": (("mode", "row", "column"), self.covariances),
+            }
+        )
 
     @classmethod
     def of_dataset(cls, dataset, target):
         """The inverse of `dataset`."""
         at = Components(*(dataset[name].values for name in Components._fields))
-        return cls(target.to_free(at), dataset["spread"].values, dataset["log_posterior"].values, dataset["log_mass"].values)
+        return cls(
+            target.to_free(at), dataset["spread"].values, dataset["log_posterior"].values, dataset["log_mass"].values
+        )
 
     def distances(self, points):
         """Squared Mahalanobis distance of points, shape (S, D), to each mode: shape (S, C)."""
         factors = [linalg.cholesky(covariance, lower=True) for covariance in self.covariances]
-        return np.stack([(linalg.solve_triangular(factor, (points - mode).T, lower=True) ** 2).sum(axis=0)
-                         for mode, factor in zip(self.points, factors, strict=True)], axis=-1)
+        return np.stack(
+            [
+                (linalg.solve_triangular(factor, (points - mode).T, lower=True) ** 2).sum(axis=0)
+                for mode, factor in zip(self.points, factors, strict=True)
+            ],
+            axis=-1,
+        )
 
     def nearest(self, points, df=5.0):
         """Which mode each point most likely belongs to, if all were t distributions: shape (S,)."""
@@ -96,8 +108,13 @@ def find_modes(target, starts):
     """
     found = []
     for start in starts:
-        climbed = optimize.minimize(target.negative_gradient, start, jac=True, method="L-BFGS-B",
-                                    options={"maxiter": 300, "ftol": 1e-10, "gtol": 1e-4})
+        climbed = optimize.minimize(
+            target.negative_gradient,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": 300, "ftol": 1e-10, "gtol": 1e-4},
+        )
         if not np.isfinite(climbed.fun):
             continue
         point, density = climbed.x, -climbed.fun
@@ -107,8 +124,10 @@ def find_modes(target, starts):
             continue  # out of order: not in the posterior
         found.append((density, point))
     if not found:
-        raise InputError("mean_prior_mean, mean_prior_precision, sd_prior_scale: given priors under which the sample is next to "
-                         "impossible; allowed: wider ones, or null")
+        raise InputError(
+            "mean_prior_mean, mean_prior_precision, sd_prior_scale: given priors under which the sample is next to "
+            "impossible; allowed: wider ones, or null"
+        )
     found.sort(key=lambda each: -each[0])
     kept = []
     for density, point in found:
@@ -162,8 +181,10 @@ def weigh_modes(tree, target, rng):
     found, nearest = tree["modes"].to_dataset(), tree["sample_stats"]["mode"].values
     held = np.bincount(nearest.ravel(), minlength=found.sizes["mode"]) / nearest.size
     modes = Modes.of_dataset(found, target)
-    missed = [bool(held[mode] == 0 and modes.shares[mode] > LEAST_SHARE and is_isolated(target, modes, mode, rng))
-              for mode in range(len(held))]
+    missed = [
+        bool(held[mode] == 0 and modes.shares[mode] > LEAST_SHARE and is_isolated(target, modes, mode, rng))
+        for mode in range(len(held))
+    ]
     return found.assign(held=("mode", held), missed=("mode", np.array(missed, int)))
 
 
@@ -173,9 +194,26 @@ def is_isolated(target, modes, mode, rng, sweeps=400):
     point = np.empty(k), np.empty(k), np.empty(k)
     kernels.from_free(np.ascontiguousarray(modes.points[mode]), *point)
     none, out = np.empty((0, target.size, target.size)), np.empty((sweeps, 3 * k + 3))
-    kernels.run_sweeps(rng, sweeps, 1, *target.rows, *target.prior, target.exchangeable, True, True, np.empty((0, target.size)),
-                       none, none, np.empty(0), np.empty(0), np.linalg.cholesky(modes.covariances[mode]), False, *point,
-                       np.array([np.log(2.38 / np.sqrt(target.size)), 0.0, 0.0, 0.0, 0.0]), out)
+    kernels.run_sweeps(
+        rng,
+        sweeps,
+        1,
+        *target.rows,
+        *target.prior,
+        target.exchangeable,
+        True,
+        True,
+        np.empty((0, target.size)),
+        none,
+        none,
+        np.empty(0),
+        np.empty(0),
+        np.linalg.cholesky(modes.covariances[mode]),
+        False,
+        *point,
+        np.array([np.log(2.38 / np.sqrt(target.size)), 0.0, 0.0, 0.0, 0.0]),
+        out,
+    )
     last = out[sweeps // 2 :, : 3 * k].reshape(-1, 3, k)
     draws = Components(last[:, 0], target.center + target.spread * last[:, 1], target.spread * last[:, 2])
     return bool(np.mean(modes.nearest(target.to_free(draws)) == mode) > 0.5)

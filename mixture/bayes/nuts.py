@@ -24,10 +24,20 @@ from mixture.components import NAMES, Components, component_log_density, sort_co
 from mixture.parallel import available_cores, run_parallel
 
 # What nutpie tells of each draw that PyMC does too, and PyMC's name for it.
-STATS = {"mean_tree_accept": "acceptance_rate", "diverging": "diverging", "energy": "energy", "energy_error": "energy_error",
-         "index_in_trajectory": "index_in_trajectory", "logp": "lp", "max_energy_error": "max_energy_error", "n_steps": "n_steps",
-         "maxdepth_reached": "reached_max_treedepth", "step_size": "step_size", "step_size_bar": "step_size_bar",
-         "depth": "tree_depth"}
+STATS = {
+    "mean_tree_accept": "acceptance_rate",
+    "diverging": "diverging",
+    "energy": "energy",
+    "energy_error": "energy_error",
+    "index_in_trajectory": "index_in_trajectory",
+    "logp": "lp",
+    "max_energy_error": "max_energy_error",
+    "n_steps": "n_steps",
+    "maxdepth_reached": "reached_max_treedepth",
+    "step_size": "step_size",
+    "step_size_bar": "step_size_bar",
+    "depth": "tree_depth",
+}
 
 
 def starting_points(priors, em, chains, rng, within=10.0):
@@ -58,15 +68,28 @@ def starting_points(priors, em, chains, rng, within=10.0):
         away = np.minimum(0.2, 3 / np.sqrt(em.n * w))  # a few standard errors, in sds
         w = w * np.exp(away * rng.standard_normal(k))
         w, mu, sigma = sort_components(
-            w / w.sum(), mu + sigma * away * rng.standard_normal(k), sigma * np.exp(away / 2 * rng.standard_normal(k)))
+            w / w.sum(), mu + sigma * away * rng.standard_normal(k), sigma * np.exp(away / 2 * rng.standard_normal(k))
+        )
         if priors.sd_family == "uniform":
             sigma = np.minimum(sigma, 0.9 * priors.sd_scale)
         points.append({"w": w, "mu": mu, "sigma": sigma} if k > 1 else {"mu": mu, "sigma": sigma})
     return points
 
 
-def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_accept=0.9, sampler="nutpie",
-                     latent_step="gibbs", keep_assignments=False, progressbar=True, deepest=10):
+def sample_posterior(
+    model,
+    sample,
+    starts,
+    rng,
+    draws=1000,
+    tune=1000,
+    target_accept=0.9,
+    sampler="nutpie",
+    latent_step="gibbs",
+    keep_assignments=False,
+    progressbar=True,
+    deepest=10,
+):
     """Sample the posterior, one chain for each starting point.
 
     w, mu and sigma move by NUTS; in the latent model the assignments move by
@@ -111,12 +134,27 @@ def sample_posterior(model, sample, starts, rng, draws=1000, tune=1000, target_a
             starts = [{**start, "assignment": _likeliest(sample, start)} for start in starts]
         progressbar = progressbar and parent_process() is None  # a fork of a kernel must not display anything
         tree = pm.sample(
-            draws, tune=tune, chains=len(starts), cores=min(available_cores(), len(starts)),
-            mp_ctx="fork" if sys.platform == "linux" else None,  # where Python's default is another, each chain compiles anew
-            nuts_sampler="pymc", random_seed=seeds, initvals=starts, init="adapt_diag",
-            **({"step": latent_steps(model, latent_step, target_accept)} if latent else {"target_accept": target_accept}),
+            draws,
+            tune=tune,
+            chains=len(starts),
+            cores=min(available_cores(), len(starts)),
+            mp_ctx="fork"
+            if sys.platform == "linux"
+            else None,  # where Python's default is another, each chain compiles anew
+            nuts_sampler="pymc",
+            random_seed=seeds,
+            initvals=starts,
+            init="adapt_diag",
+            **(
+                {"step": latent_steps(model, latent_step, target_accept)}
+                if latent
+                else {"target_accept": target_accept}
+            ),
             var_names=[*NAMES, "assignment"] if latent and keep_assignments else list(NAMES),
-            progressbar=progressbar, quiet=not progressbar, compute_convergence_checks=False)
+            progressbar=progressbar,
+            quiet=not progressbar,
+            compute_convergence_checks=False,
+        )
     if latent:
         tree["posterior"] = _sorted_draws(tree)
     return _without_clock(tree)
@@ -129,13 +167,20 @@ def _sample_by_nutpie(model, starts, seeds, draws, tune, target_accept, deepest)
     if model not in _samplers:
         _samplers[model] = Nutpie(model)
     begun = time.perf_counter()
-    chains = run_parallel([partial(_samplers[model].chain, start, seed, draws, tune, target_accept, deepest)
-                      for start, seed in zip(starts, seeds, strict=True)])
+    chains = run_parallel(
+        [
+            partial(_samplers[model].chain, start, seed, draws, tune, target_accept, deepest)
+            for start, seed in zip(starts, seeds, strict=True)
+        ]
+    )
     seconds = time.perf_counter() - begun
     posterior, stats = zip(*chains, strict=True)
-    tree = xr.DataTree.from_dict({
-        "posterior": as_dataset(stack_components(posterior)),
-        "sample_stats": xr.concat(stats, "chain").assign_coords(chain=np.arange(len(chains)))})
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": as_dataset(stack_components(posterior)),
+            "sample_stats": xr.concat(stats, "chain").assign_coords(chain=np.arange(len(chains))),
+        }
+    )
     tree["posterior"].attrs["sampling_time"] = seconds
     return tree
 
@@ -176,10 +221,26 @@ class Nutpie:
         """
         point = np.concatenate(self.forward(**start))
         compiled = from_pyfunc(
-            point.size, lambda: self._density_and_gradient, lambda *_: lambda x: {"point": x},
-            [point.dtype], [point.shape], ["point"], make_initial_point_fn=lambda _: point)
-        tree = nutpie.sample(compiled, draws=draws, tune=tune, chains=1, cores=1, seed=seed, target_accept=target_accept,
-                             progress_bar=False, save_warmup=False, maxdepth=deepest)
+            point.size,
+            lambda: self._density_and_gradient,
+            lambda *_: lambda x: {"point": x},
+            [point.dtype],
+            [point.shape],
+            ["point"],
+            make_initial_point_fn=lambda _: point,
+        )
+        tree = nutpie.sample(
+            compiled,
+            draws=draws,
+            tune=tune,
+            chains=1,
+            cores=1,
+            seed=seed,
+            target_accept=target_accept,
+            progress_bar=False,
+            save_warmup=False,
+            maxdepth=deepest,
+        )
         components = self.backward(tree["posterior"]["point"].values[0])
         stats = tree["sample_stats"].to_dataset()[list(STATS)].rename(STATS)
         return Components(*components).map(lambda a: np.broadcast_to(a, (draws, self.k))), stats
@@ -196,15 +257,20 @@ def unconstrained_function(model):
     """
     free = [variable for variable in model.free_RVs if variable.name in NAMES]
     inputs = [pt.vector(variable.name) for variable in free]
-    moved = [model.rvs_to_transforms[variable].forward(x, *variable.owner.inputs)
-             if model.rvs_to_transforms[variable] is not None else x for variable, x in zip(free, inputs, strict=True)]
+    moved = [
+        model.rvs_to_transforms[variable].forward(x, *variable.owner.inputs)
+        if model.rvs_to_transforms[variable] is not None
+        else x
+        for variable, x in zip(free, inputs, strict=True)
+    ]
     return pytensor.function(inputs, moved, mode="FAST_COMPILE")
 
 
 def _constrained_function(model):
     """The way back: from coordinates, shape (S, D), to weights, means and sds, each (S, K) or the same for all."""
     components, point = join_nonshared_inputs(
-        model.initial_point(), model.replace_rvs_by_values([model[name] for name in NAMES]), model.value_vars)
+        model.initial_point(), model.replace_rvs_by_values([model[name] for name in NAMES]), model.value_vars
+    )
     points = pt.matrix("points")
     return pytensor.function([points], vectorize_graph(components, {point: points}), mode="FAST_COMPILE")
 
@@ -233,7 +299,9 @@ def _without_clock(tree):
         node.attrs = {k: v for k, v in node.attrs.items() if k not in ("created_at", "sampling_time")}
     stats = tree["sample_stats"].to_dataset()
     clocks = {name for name in stats.data_vars if "time_diff" in name or "perf_counter" in name}
-    tree["sample_stats"] = stats[sorted(set(stats.data_vars) - clocks)]  # PyMC's order is a set's, another in each process
+    tree["sample_stats"] = stats[
+        sorted(set(stats.data_vars) - clocks)
+    ]  # PyMC's order is a set's, another in each process
     return tree
 
 

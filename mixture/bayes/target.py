@@ -8,8 +8,12 @@ from scipy import special
 from mixture.bayes import kernels
 from mixture.components import Components
 
-FAMILIES = {"uniform": kernels.UNIFORM, "halfnormal": kernels.HALFNORMAL, "lognormal": kernels.LOGNORMAL,
-            "hierarchical": kernels.HIERARCHICAL}
+FAMILIES = {
+    "uniform": kernels.UNIFORM,
+    "halfnormal": kernels.HALFNORMAL,
+    "lognormal": kernels.LOGNORMAL,
+    "hierarchical": kernels.HIERARCHICAL,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +48,21 @@ class Target:
         lower = np.ascontiguousarray((sample.lower - center) / spread)
         upper = lower if sample.exact else np.ascontiguousarray((sample.upper - center) / spread)
         means = np.asarray(priors.mean_center, float), np.asarray(priors.mean_precision, float)
-        prior = (float(priors.weight_concentration), (means[0] - center) / spread, means[1] * spread**2,
-                 FAMILIES[priors.sd_family], float(priors.sd_scale) / spread, float(np.log(floor)) if floor else -np.inf)
-        return cls(center, spread, (lower, upper, np.ascontiguousarray(sample.count, np.int64), sample.exact), prior,
-                   bool(np.ptp(means[0]) == 0 and np.ptp(means[1]) == 0))
+        prior = (
+            float(priors.weight_concentration),
+            (means[0] - center) / spread,
+            means[1] * spread**2,
+            FAMILIES[priors.sd_family],
+            float(priors.sd_scale) / spread,
+            float(np.log(floor)) if floor else -np.inf,
+        )
+        return cls(
+            center,
+            spread,
+            (lower, upper, np.ascontiguousarray(sample.count, np.int64), sample.exact),
+            prior,
+            bool(np.ptp(means[0]) == 0 and np.ptp(means[1]) == 0),
+        )
 
     @property
     def k(self):
@@ -62,15 +77,24 @@ class Target:
     def to_free(self, components):
         """Free coordinates, shape (..., D), of `Components` in data units, shape (..., K)."""
         log_weights = np.log(np.maximum(components.weights, 1e-300))
-        return np.concatenate([log_weights[..., :-1] - log_weights[..., -1:], (components.means - self.center) / self.spread,
-                               np.log(components.sds / self.spread)], axis=-1)
+        return np.concatenate(
+            [
+                log_weights[..., :-1] - log_weights[..., -1:],
+                (components.means - self.center) / self.spread,
+                np.log(components.sds / self.spread),
+            ],
+            axis=-1,
+        )
 
     def from_free(self, points):
         """The inverse of `to_free`."""
         k = self.k
         ratios = np.concatenate([points[..., : k - 1], np.zeros((*points.shape[:-1], 1))], axis=-1)
-        return Components(special.softmax(ratios, axis=-1), self.center + self.spread * points[..., k - 1 : 2 * k - 1],
-                          self.spread * np.exp(points[..., 2 * k - 1 :]))
+        return Components(
+            special.softmax(ratios, axis=-1),
+            self.center + self.spread * points[..., k - 1 : 2 * k - 1],
+            self.spread * np.exp(points[..., 2 * k - 1 :]),
+        )
 
     def sorted_points(self, points):
         """Free coordinates with the components by increasing mean."""
@@ -90,8 +114,10 @@ class Target:
 
     def precision(self, point, step=1e-4):
         """Minus the Hessian of the log density, by central differences of the gradient, shape (D, D)."""
-        columns = [(self.negative_gradient(point + move)[1] - self.negative_gradient(point - move)[1]) / (2 * step)
-                   for move in step * np.eye(self.size)]
+        columns = [
+            (self.negative_gradient(point + move)[1] - self.negative_gradient(point - move)[1]) / (2 * step)
+            for move in step * np.eye(self.size)
+        ]
         return (np.array(columns) + np.array(columns).T) / 2
 
 

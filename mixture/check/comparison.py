@@ -39,14 +39,20 @@ def compare_fits(tree, em, errors=None, truth=None, interval=0.95):
         mean, sd = posterior[name].mean(("chain", "draw")).values, posterior[name].std(("chain", "draw")).values
         for k in range(posterior.sizes["component"]):
             estimate = float(getattr(em, field)[k])
-            rows.append({
-                "parameter": name, "component": k,
-                **({"truth": getattr(truth, field)[k]} if truth else {}),
-                "posterior_mean": mean[k], "posterior_sd": sd[k],
-                "interval_low": float(bounds[name][k, 0]), "interval_high": float(bounds[name][k, 1]),
-                "em": estimate, **({"em_se": errors[field][k]} if errors else {}),
-                "difference_in_sds": (mean[k] - estimate) / sd[k] if sd[k] > 0 else 0.0,  # K = 1: w is 1
-            })
+            rows.append(
+                {
+                    "parameter": name,
+                    "component": k,
+                    **({"truth": getattr(truth, field)[k]} if truth else {}),
+                    "posterior_mean": mean[k],
+                    "posterior_sd": sd[k],
+                    "interval_low": float(bounds[name][k, 0]),
+                    "interval_high": float(bounds[name][k, 1]),
+                    "em": estimate,
+                    **({"em_se": errors[field][k]} if errors else {}),
+                    "difference_in_sds": (mean[k] - estimate) / sd[k] if sd[k] > 0 else 0.0,  # K = 1: w is 1
+                }
+            )
     return pd.DataFrame(rows)
 
 

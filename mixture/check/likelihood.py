@@ -86,15 +86,25 @@ def compare_posteriors(trees, trusted, rng):
     loos = {k: az.loo(tree, pointwise=True) for k, tree in trees.items()}
     count = thin_counts(next(iter(trees.values()))["observed_data"]["count"].values, rng)
     spread = {}
-    for k, loo in ((k, loo) for k, loo in loos.items() if trusted[k]):  # rows that stand for many observations, one by one
+    for k, loo in (
+        (k, loo) for k, loo in loos.items() if trusted[k]
+    ):  # rows that stand for many observations, one by one
         each = np.repeat(loo.elpd_i.values, count)
         spread[str(k)] = copy(loo)
         spread[str(k)].elpd_i = xr.DataArray(each, dims="observation")
         spread[str(k)].elpd, spread[str(k)].n_data_points = each.sum(), len(each)
-    weight = az.compare(spread, method="stacking", round_to="none")["weight"] if len(spread) > 1 else dict.fromkeys(spread, 1.0)
+    weight = (
+        az.compare(spread, method="stacking", round_to="none")["weight"]
+        if len(spread) > 1
+        else dict.fromkeys(spread, 1.0)
+    )
     rows = {}
     for k, loo in loos.items():
         elpd, se = expected_log_predictive_density(trees[k], loo)
-        rows[k] = {"elpd": elpd, "elpd_se": se, "weight": float(weight[str(k)]) if trusted[k] else np.nan,
-                   "pareto_k": float(loo.pareto_k.max())}
+        rows[k] = {
+            "elpd": elpd,
+            "elpd_se": se,
+            "weight": float(weight[str(k)]) if trusted[k] else np.nan,
+            "pareto_k": float(loo.pareto_k.max()),
+        }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("K")

@@ -10,8 +10,19 @@ from mixture.em import compare_component_counts, fit_em_proper
 from mixture.parallel import run_parallel
 
 
-def choose_component_count(sample, k_max, tree, rng, starts=20, tolerance=1e-8, variance="free", sd_prior="lognormal",
-                           weight_concentration=1.0, chains=4, draws=500):
+def choose_component_count(
+    sample,
+    k_max,
+    tree,
+    rng,
+    starts=20,
+    tolerance=1e-8,
+    variance="free",
+    sd_prior="lognormal",
+    weight_concentration=1.0,
+    chains=4,
+    draws=500,
+):
     """Compare numbers of components by EM's criteria and by prediction.
 
     The report's own number keeps its posterior; the others are fitted with
@@ -39,8 +50,24 @@ def choose_component_count(sample, k_max, tree, rng, starts=20, tolerance=1e-8, 
     """
     own, streams = tree["posterior"].sizes["component"], rng.spawn(k_max)
     others = [k for k in range(k_max, 0, -1) if k != own]  # the longest first
-    fits = run_parallel([partial(_fit, sample, k, streams[k - 1], starts, tolerance, variance, sd_prior, weight_concentration,
-                            chains, draws) for k in others])
+    fits = run_parallel(
+        [
+            partial(
+                _fit,
+                sample,
+                k,
+                streams[k - 1],
+                starts,
+                tolerance,
+                variance,
+                sd_prior,
+                weight_concentration,
+                chains,
+                draws,
+            )
+            for k in others
+        ]
+    )
     known = [(own, tree)] if own <= k_max else []
     trees = dict(sorted(known + list(zip(others, fits, strict=True))))
     counts = compare_component_counts(sample, k_max, rng, starts, tolerance, variance)

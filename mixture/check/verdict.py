@@ -81,17 +81,28 @@ class Verdict(NamedTuple):
 
     def as_json(self):
         """As verdict.json holds it."""
-        return {"trusted": self.trusted, "checks": [check._asdict() for check in self.checks],
-                "cautions": [check._asdict() for check in self.cautions], "chains": self.kind,
-                "modes": self.modes.to_dict("records"), "parameters": self.parameters.to_dict("records"),
-                "posterior_modes": self.posterior_modes.to_dict("records")}
+        return {
+            "trusted": self.trusted,
+            "checks": [check._asdict() for check in self.checks],
+            "cautions": [check._asdict() for check in self.cautions],
+            "chains": self.kind,
+            "modes": self.modes.to_dict("records"),
+            "parameters": self.parameters.to_dict("records"),
+            "posterior_modes": self.posterior_modes.to_dict("records"),
+        }
 
 
 def judge(tree, loo, ranks, sensitivity):
     """The `Verdict` on a fit; arguments as in `judge_model`."""
     kind, modes = classify_chains(tree)
-    return Verdict(judge_chains(tree), judge_model(tree, loo, ranks, sensitivity), kind, modes, parameter_diagnostics(tree),
-                   describe_modes(tree))
+    return Verdict(
+        judge_chains(tree),
+        judge_model(tree, loo, ranks, sensitivity),
+        kind,
+        modes,
+        parameter_diagnostics(tree),
+        describe_modes(tree),
+    )
 
 
 def judge_beside(tree):
@@ -108,8 +119,12 @@ def judge_beside(tree):
         return None
     beside = tree["beside"]
     rhat = _worst(az.rhat, judged_quantities(beside), np.max)
-    return {"sampler": beside.attrs["sampler"], "largest_rhat": rhat, "settled": rhat <= SETTLED_RHAT,
-            "apart": monte_carlo_distance(tree, beside)}
+    return {
+        "sampler": beside.attrs["sampler"],
+        "largest_rhat": rhat,
+        "settled": rhat <= SETTLED_RHAT,
+        "apart": monte_carlo_distance(tree, beside),
+    }
 
 
 def describe_moves(tree):
@@ -135,10 +150,16 @@ def describe_modes(tree):
     """
     modes, nearest = tree["modes"].to_dataset(), tree["sample_stats"]["mode"].values
     by_chain = np.array([(nearest == mode).mean(axis=1) for mode in range(modes.sizes["mode"])])
-    table = pd.DataFrame({
-        "held": modes["held"].values, "least": by_chain.min(axis=1), "most": by_chain.max(axis=1),
-        "laplace": modes["share"].values, "missed": modes["missed"].values > 0,
-        **{name: modes[name].values.tolist() for name in Components._fields}})
+    table = pd.DataFrame(
+        {
+            "held": modes["held"].values,
+            "least": by_chain.min(axis=1),
+            "most": by_chain.max(axis=1),
+            "laplace": modes["share"].values,
+            "missed": modes["missed"].values > 0,
+            **{name: modes[name].values.tolist() for name in Components._fields},
+        }
+    )
     return table.sort_values("held", ascending=False, ignore_index=True)
 
 
@@ -156,7 +177,8 @@ def judged_quantities(tree):
     points = sample.quantile([0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99])
     density = np.exp(mixture_log_density(points, *posterior_draws(tree)))
     return posterior[list(names)].assign(
-        log_likelihood=(("chain", "draw"), total_log_likelihood(tree)), density=(("chain", "draw", "point"), density))
+        log_likelihood=(("chain", "draw"), total_log_likelihood(tree)), density=(("chain", "draw", "point"), density)
+    )
 
 
 def _worst(statistic, quantities, end, **options):
@@ -185,10 +207,19 @@ def judge_chains(tree):
     bulk, tail = (_worst(az.ess, quantities, np.min, method=method) for method in ("bulk", "tail"))
     longer = "run longer: raise draws" if tree.attrs.get("sampler") == "gibbs" else "run longer, or with sampler: gibbs"
     return [
-        _check("largest R-hat", rhat, RHAT_LIMIT, rhat <= RHAT_LIMIT,
-               "see in chapter 3 on what the chains disagree, and what helps"),
-        _check("smallest bulk ESS", bulk, ess_limit, bulk >= ess_limit, _more_draws(longer, ess_limit, bulk, quantities)),
-        _check("smallest tail ESS", tail, ess_limit, tail >= ess_limit, _more_draws(longer, ess_limit, tail, quantities)),
+        _check(
+            "largest R-hat",
+            rhat,
+            RHAT_LIMIT,
+            rhat <= RHAT_LIMIT,
+            "see in chapter 3 on what the chains disagree, and what helps",
+        ),
+        _check(
+            "smallest bulk ESS", bulk, ess_limit, bulk >= ess_limit, _more_draws(longer, ess_limit, bulk, quantities)
+        ),
+        _check(
+            "smallest tail ESS", tail, ess_limit, tail >= ess_limit, _more_draws(longer, ess_limit, tail, quantities)
+        ),
         *(_judge_nuts(tree) if "diverging" in sampling else []),
         *(_judge_modes(tree) if "modes" in tree and "missed" in tree["modes"] else []),
     ]
@@ -208,12 +239,21 @@ def _judge_nuts(tree):
     bfmi = float(az.bfmi(tree)["energy"].min())
     divergences, deepest = (int(sampling[name].sum()) for name in ("diverging", "reached_max_treedepth"))
     return [
-        _check("smallest BFMI", bfmi, BFMI_LIMIT, bfmi >= BFMI_LIMIT,
-               "raise tune, or give a tighter sd_prior"),
-        _check("divergences", divergences, 0, divergences == 0,
-               "raise target_accept towards 0.99: steps are too long for the posterior's shape"),
-        _check("draws at the largest tree depth", deepest, 0, deepest == 0,
-               "lower target_accept or raise tune: steps are too short to cross the posterior"),
+        _check("smallest BFMI", bfmi, BFMI_LIMIT, bfmi >= BFMI_LIMIT, "raise tune, or give a tighter sd_prior"),
+        _check(
+            "divergences",
+            divergences,
+            0,
+            divergences == 0,
+            "raise target_accept towards 0.99: steps are too long for the posterior's shape",
+        ),
+        _check(
+            "draws at the largest tree depth",
+            deepest,
+            0,
+            deepest == 0,
+            "lower target_accept or raise tune: steps are too short to cross the posterior",
+        ),
     ]
 
 
@@ -221,9 +261,17 @@ def _judge_modes(tree):
     """Whether a mode of some mass was missed by every chain."""
     modes = tree["modes"].to_dataset()
     missed = float(modes["share"].where(modes["missed"] > 0, 0).sum())
-    return [_check("share of modes that no chain visited", missed, MISSED_LIMIT, missed <= MISSED_LIMIT,
-                   "take sampler: gibbs, which jumps between modes"
-                   if tree.attrs.get("sampler") != "gibbs" else "raise tune and draws")]
+    return [
+        _check(
+            "share of modes that no chain visited",
+            missed,
+            MISSED_LIMIT,
+            missed <= MISSED_LIMIT,
+            "take sampler: gibbs, which jumps between modes"
+            if tree.attrs.get("sampler") != "gibbs"
+            else "raise tune and draws",
+        )
+    ]
 
 
 def parameter_diagnostics(tree):
@@ -295,11 +343,19 @@ def classify_chains(tree):
         return "slow mixing", empty
     log_posterior = total_log_likelihood(tree) + sum(
         density.sum([d for d in density.dims if d not in ("chain", "draw")]).values
-        for density in tree["log_prior"].data_vars.values())
-    rows = [{"chains": ", ".join(map(str, group)), "log_posterior": log_posterior[group].mean(),
-             **{name: np.round(draws[group].mean(axis=(0, 1)), 4).tolist()
-                for name, draws in posterior_draws(matched)._asdict().items()}}
-            for group in groups]
+        for density in tree["log_prior"].data_vars.values()
+    )
+    rows = [
+        {
+            "chains": ", ".join(map(str, group)),
+            "log_posterior": log_posterior[group].mean(),
+            **{
+                name: np.round(draws[group].mean(axis=(0, 1)), 4).tolist()
+                for name, draws in posterior_draws(matched)._asdict().items()
+            },
+        }
+        for group in groups
+    ]
     return "different modes", pd.DataFrame(rows).sort_values("log_posterior", ascending=False, ignore_index=True)
 
 
@@ -380,16 +436,46 @@ def judge_model(tree, loo, ranks, sensitivity):
     width = 0.0 if sample.exact else sample.width / narrowest
     distance = float(compare_fits(tree, posterior_draws(tree, "em"))["difference_in_sds"].abs().max())
     return [
-        _check("LOO-PIT uniformity, p", uniform, P_LIMIT, uniform >= P_LIMIT,
-               "try another n_components"),
-        _check("LOO-PIT tails, p", tails, P_LIMIT, tails >= P_LIMIT,
-               "do not take every component for a group: one may be standing in for a tail that is not Gaussian"),
-        _check("largest Pareto k", pareto, loo.good_k, pareto <= loo.good_k,
-               "look for outliers, or a component with few members"),
-        _check("prior sensitivity", moved, SENSITIVITY_LIMIT, moved <= SENSITIVITY_LIMIT,
-               "state why you believe the priors, or collect more data"),
-        *([] if sample.exact else [_check("cell width in smallest sds", width, CELL_LIMIT, width <= CELL_LIMIT,
-               "give a smaller cell_width, or live with the rounding")]),
-        _check("distance to EM in posterior sds", distance, EM_LIMIT, distance <= EM_LIMIT,
-               "show the whole posterior, not its mean alone: it is skewed or has several modes, or a prior is strong"),
+        _check("LOO-PIT uniformity, p", uniform, P_LIMIT, uniform >= P_LIMIT, "try another n_components"),
+        _check(
+            "LOO-PIT tails, p",
+            tails,
+            P_LIMIT,
+            tails >= P_LIMIT,
+            "do not take every component for a group: one may be standing in for a tail that is not Gaussian",
+        ),
+        _check(
+            "largest Pareto k",
+            pareto,
+            loo.good_k,
+            pareto <= loo.good_k,
+            "look for outliers, or a component with few members",
+        ),
+        _check(
+            "prior sensitivity",
+            moved,
+            SENSITIVITY_LIMIT,
+            moved <= SENSITIVITY_LIMIT,
+            "state why you believe the priors, or collect more data",
+        ),
+        *(
+            []
+            if sample.exact
+            else [
+                _check(
+                    "cell width in smallest sds",
+                    width,
+                    CELL_LIMIT,
+                    width <= CELL_LIMIT,
+                    "give a smaller cell_width, or live with the rounding",
+                )
+            ]
+        ),
+        _check(
+            "distance to EM in posterior sds",
+            distance,
+            EM_LIMIT,
+            distance <= EM_LIMIT,
+            "show the whole posterior, not its mean alone: it is skewed or has several modes, or a prior is strong",
+        ),
     ]

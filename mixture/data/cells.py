@@ -113,7 +113,9 @@ def group_sample(sample, width, rounded=False):
     """
     shift, finest = 0.5 if rounded else 0.0, 2.0**-50 * np.abs(sample.value).max()
     if width < finest:
-        raise InputError(f"cell_width: given {width:g}; allowed: at least {finest:.3g}, or double precision loses the cells")
+        raise InputError(
+            f"cell_width: given {width:g}; allowed: at least {finest:.3g}, or double precision loses the cells"
+        )
     index, count = np.unique(np.floor(sample.value / width + shift).astype(np.int64), return_counts=True)
     return Sample((index - shift) * width, (index + 1 - shift) * width, count, simulated=sample.simulated)
 
@@ -182,21 +184,29 @@ def choose_likelihood(sample, smallest_sd, likelihood="auto", cell_width=None):
         A sentence for the report.
     """
     if cell_width is not None and cell_width > 0.5 * smallest_sd:
-        raise InputError(f"cell_width: given {cell_width:g}; allowed: at most half the smallest sd, {0.5 * smallest_sd:.4g}, "
-                         "since wider cells hide the shape of the narrowest component")
+        raise InputError(
+            f"cell_width: given {cell_width:g}; allowed: at most half the smallest sd, {0.5 * smallest_sd:.4g}, "
+            "since wider cells hide the shape of the narrowest component"
+        )
     if not sample.exact:
         if likelihood == "exact":
-            raise InputError(f"likelihood: given exact; allowed: auto or grouped for {sample.n:,} values, which are kept as counts")
+            raise InputError(
+                f"likelihood: given exact; allowed: auto or grouped for {sample.n:,} values, which are kept as counts"
+            )
         cells = coarsen_sample(sample, cell_width or 0.1 * smallest_sd)
-        return cells, (f"The values came as counts; the likelihood sees them in {len(cells.count):,} cells of width "
-                       f"{cells.width:.4g}, {cells.width / smallest_sd:.2g} of the smallest sd: {_loss(cells.width, smallest_sd)}.")
+        return cells, (
+            f"The values came as counts; the likelihood sees them in {len(cells.count):,} cells of width "
+            f"{cells.width:.4g}, {cells.width / smallest_sd:.2g} of the smallest sd: {_loss(cells.width, smallest_sd)}."
+        )
     if likelihood == "exact":
         return sample, "Every value enters the likelihood as it is (likelihood: exact)."
     step = find_rounding(sample) if cell_width is None else 0.0
     if step > 0.02 * smallest_sd:
         grouped = group_sample(sample, step, rounded=True)
-        return grouped, (f"The values are rounded to multiples of {step:g}, so each stands for a cell of that width: "
-                         f"{len(grouped.count):,} cells; {_loss(step, smallest_sd)}.")
+        return grouped, (
+            f"The values are rounded to multiples of {step:g}, so each stands for a cell of that width: "
+            f"{len(grouped.count):,} cells; {_loss(step, smallest_sd)}."
+        )
     width = cell_width or 0.1 * smallest_sd
     grouped = group_sample(sample, width)
     grouping = f"The values are counted in {len(grouped.count):,} cells of width {width:.4g}, {width / smallest_sd:.2g} of the smallest sd"

@@ -58,19 +58,27 @@ def read_column(data, column=None, missing="refuse", n_components=1):
     check_enough(len(values), values.min(initial=np.inf), values.max(initial=-np.inf), source.name, n_components)
     different = len(np.unique(values))
     if different < n_components:
-        raise InputError(f"n_components: given {n_components}; allowed: at most {different}, as many as column "
-                         f"{format_value(source.name)} holds different values")
+        raise InputError(
+            f"n_components: given {n_components}; allowed: at most {different}, as many as column "
+            f"{format_value(source.name)} holds different values"
+        )
     return values, dropped
 
 
 def check_enough(n, low, high, name, n_components):
     """Refuse a sample too small for K components, without any spread, or beyond what doubles can hold apart."""
     if n < 2 * n_components:
-        raise InputError(f"data: column {format_value(name)} holds {n} values; allowed: at least 2 x n_components = {2 * n_components}")
+        raise InputError(
+            f"data: column {format_value(name)} holds {n} values; allowed: at least 2 x n_components = {2 * n_components}"
+        )
     if low == high:
-        raise InputError(f"data: all {n:,} values in column {format_value(name)} are {low:g}; allowed: at least two different values")
+        raise InputError(
+            f"data: all {n:,} values in column {format_value(name)} are {low:g}; allowed: at least two different values"
+        )
     if not is_usable_range(low, high):
-        raise InputError(f"data: column {format_value(name)} runs from {float(low)} to {float(high)}; allowed: {USABLE_RANGE}")
+        raise InputError(
+            f"data: column {format_value(name)} runs from {float(low)} to {float(high)}; allowed: {USABLE_RANGE}"
+        )
 
 
 def read_sample(data, column=None, missing="refuse", n_components=1, cell_width=None, scheduler=None, progress=True):
@@ -130,7 +138,9 @@ def _count(source, grid, missing, scheduler, progress):
         executor = ThreadPoolExecutor(available_cores())
     with executor:
         tasks = [executor.submit(count_piece, piece, source.name, grid, missing) for piece in _pieces(source)]
-        bar = tqdm(as_completed(tasks), total=len(tasks), desc="counting", unit="piece", disable=not progress or len(tasks) < 4)
+        bar = tqdm(
+            as_completed(tasks), total=len(tasks), desc="counting", unit="piece", disable=not progress or len(tasks) < 4
+        )
         found = [task.result() for task in bar]
     if scheduler:
         client.close()

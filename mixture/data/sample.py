@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 MOST_VALUES = 1_000_000  # more than this are counted in cells, not kept
-MOST_CELLS = 2**21       # beyond, cells are merged in pairs
+MOST_CELLS = 2**21  # beyond, cells are merged in pairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +43,10 @@ class Sample:
         """The inverse of `frame`: what sample.parquet holds."""
         if "value" in frame:
             return cls.of_values(frame["value"], frame["component"].to_numpy() if "component" in frame else None)
-        return cls(*(frame[name].to_numpy() for name in ("lower", "upper", "count")),
-                   simulated=frame.attrs.get("simulated", False))
+        return cls(
+            *(frame[name].to_numpy() for name in ("lower", "upper", "count")),
+            simulated=frame.attrs.get("simulated", False),
+        )
 
     def frame(self):
         """value (and component), or lower, upper and count, as a DataFrame."""
@@ -92,8 +94,17 @@ class Sample:
     def summary(self):
         """n, rows, exact, width, low, high, mean, sd, and quantiles by name, as plain values."""
         quantiles = {f"{q:.0%}": float(self.quantile(q)) for q in (0.01, 0.25, 0.5, 0.75, 0.99)}
-        return {"n": self.n, "rows": len(self.count), "exact": self.exact, "width": self.width, "low": self.low,
-                "high": self.high, "mean": self.mean(), "sd": self.sd(), "quantiles": quantiles}
+        return {
+            "n": self.n,
+            "rows": len(self.count),
+            "exact": self.exact,
+            "width": self.width,
+            "low": self.low,
+            "high": self.high,
+            "mean": self.mean(),
+            "sd": self.sd(),
+            "quantiles": quantiles,
+        }
 
     def resolution(self):
         """The smallest difference between values where some are repeated, data units; 0 where all differ.

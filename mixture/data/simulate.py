@@ -60,7 +60,9 @@ def simulate_mixture(n, weights, means, sds, rng, counts="fixed"):
     component : ndarray of int, shape (n,)
         The component, 0-based, that each value was drawn from.
     """
-    size = component_counts(n, weights) if counts == "fixed" else rng.multinomial(n, np.divide(weights, np.sum(weights)))
+    size = (
+        component_counts(n, weights) if counts == "fixed" else rng.multinomial(n, np.divide(weights, np.sum(weights)))
+    )
     component = rng.permutation(np.repeat(np.arange(len(size)), size))
     return rng.normal(np.asarray(means, float)[component], np.asarray(sds, float)[component]), component
 
@@ -91,7 +93,9 @@ def simulate_cells(n, weights, means, sds, rng, counts="fixed"):
     weights, means, sds = (np.asarray(a, float) for a in (weights, means, sds))
     size = component_counts(n, weights) if counts == "fixed" else rng.multinomial(n, weights / weights.sum())
     width = max(sds.min() / 100, (np.ptp(means) + 24 * sds.max()) / MOST_CELLS)
-    edges = np.arange(np.floor((means.min() - 12 * sds.max()) / width), np.ceil((means.max() + 12 * sds.max()) / width) + 1)
+    edges = np.arange(
+        np.floor((means.min() - 12 * sds.max()) / width), np.ceil((means.max() + 12 * sds.max()) / width) + 1
+    )
     total = np.zeros(len(edges) - 1, np.int64)
     for each, mean, sd in zip(size, means, sds, strict=True):
         mass = np.exp(log_normal_mass(edges[:-1] * width, edges[1:] * width, mean, sd))

@@ -56,7 +56,8 @@ class Column:
                 found = self.dataset.to_batches(columns=[self.name], batch_readahead=2, fragment_readahead=1)
             else:
                 found = pq.ParquetFile(self.files[0]).iter_batches(
-                    1 << 17, row_groups=groups, columns=[self.name], use_threads=False)
+                    1 << 17, row_groups=groups, columns=[self.name], use_threads=False
+                )
             for batch in found:
                 yield pc.cast(batch.column(0), pa.float64()).to_numpy(zero_copy_only=False)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -92,17 +93,25 @@ def find_files(data):
     """
     path = Path(data)
     if path.is_dir():
-        found = sorted(str(f) for f in path.rglob("*") if f.is_file() and _suffix(f) and not f.name.startswith((".", "_")))
+        found = sorted(
+            str(f) for f in path.rglob("*") if f.is_file() and _suffix(f) and not f.name.startswith((".", "_"))
+        )
     else:
-        found = [str(path)] if path.is_file() else sorted(f for f in glob.glob(data, recursive=True) if Path(f).is_file())
+        found = (
+            [str(path)] if path.is_file() else sorted(f for f in glob.glob(data, recursive=True) if Path(f).is_file())
+        )
     known = ", ".join([*TEXT, *PARQUET])
     if not found:
-        raise InputError(f"data: given {format_value(data)}; allowed: a file, folder or glob with files ending in {known}")
+        raise InputError(
+            f"data: given {format_value(data)}; allowed: a file, folder or glob with files ending in {known}"
+        )
     formats = {_suffix(f) in PARQUET if _suffix(f) else None for f in found}
     if None in formats:
         raise InputError(f"data: given {format_value(data)}; allowed: files ending in {known}")
     if len(formats) > 1:
-        raise InputError(f"data: given {format_value(data)}, which holds text and Parquet files; allowed: one of the two")
+        raise InputError(
+            f"data: given {format_value(data)}, which holds text and Parquet files; allowed: one of the two"
+        )
     return found
 
 
@@ -115,7 +124,8 @@ def _text_format(file):
         delimiter = max(",;\t", key=header.count) if any(d in header for d in ",;\t") else ","
     return ds.CsvFileFormat(
         csv.ParseOptions(delimiter=delimiter),
-        convert_options=csv.ConvertOptions(null_values=["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "."]))
+        convert_options=csv.ConvertOptions(null_values=["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "."]),
+    )
 
 
 def open_column(data, column=None):
@@ -154,7 +164,9 @@ def open_column(data, column=None):
     if column is not None and names.count(column) != 1:
         raise InputError(f"column: given {format_value(column)}; {allowed}")
     if column is not None and column not in numeric:
-        raise InputError(f"column: given {format_value(column)}, which holds {schema.field(column).type}, not numbers; {allowed}")
+        raise InputError(
+            f"column: given {format_value(column)}, which holds {schema.field(column).type}, not numbers; {allowed}"
+        )
     return Column(files, column or numeric[0], dataset)
 
 
@@ -173,9 +185,13 @@ def keep_numbers(values, name, missing):
         For missing values that are not to be dropped, and for infinities.
     """
     if np.isinf(values).any():
-        raise InputError(f"data: column {format_value(name)} holds {np.isinf(values).sum():,} infinite values; allowed: finite numbers")
+        raise InputError(
+            f"data: column {format_value(name)} holds {np.isinf(values).sum():,} infinite values; allowed: finite numbers"
+        )
     gone = np.isnan(values)
     if gone.any() and missing != "drop":
-        raise InputError(f"missing: {gone.sum():,} of {len(values):,} values in column {format_value(name)} are missing; allowed: none, "
-                         "or missing: drop")
+        raise InputError(
+            f"missing: {gone.sum():,} of {len(values):,} values in column {format_value(name)} are missing; allowed: none, "
+            "or missing: drop"
+        )
     return values[~gone] if gone.any() else values, int(gone.sum())

@@ -69,8 +69,17 @@ def draw_posterior_grid(tree, name, label, truth=None):
     """
     long = tree["posterior"][name].to_dataframe().reset_index()
     components = tree["posterior"].sizes["component"]
-    facets = sns.FacetGrid(long, col="component", hue="component", palette=[figures.colour(k) for k in range(components)],
-                           sharex=False, sharey=False, height=3, aspect=1.4, col_wrap=min(components, 3))
+    facets = sns.FacetGrid(
+        long,
+        col="component",
+        hue="component",
+        palette=[figures.colour(k) for k in range(components)],
+        sharex=False,
+        sharey=False,
+        height=3,
+        aspect=1.4,
+        col_wrap=min(components, 3),
+    )
     facets.map(sns.histplot, name, stat="density", bins=40, edgecolor="none").set_titles("component {col_name}")
     for k, ax in enumerate(facets.axes.flat):
         prior, (left, right) = tree["prior"][name].values[0, :, k], ax.get_xlim()

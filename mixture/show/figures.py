@@ -27,21 +27,49 @@ EM = _PALETTE[4]
 TRUTH = "black"
 SAMPLE = "#c9ced6"
 POSTERIOR = "#333333"
-LABELS = {"Draw": "draw", "Fractional ranks": "fractional rank", "Lag": "lag (draws)", "Chain": "chain",
-          "Total Number of Draws": "draws of all chains", "ESS": "effective size", "PIT": "predictive rank"}
+LABELS = {
+    "Draw": "draw",
+    "Fractional ranks": "fractional rank",
+    "Lag": "lag (draws)",
+    "Chain": "chain",
+    "Total Number of Draws": "draws of all chains",
+    "ESS": "effective size",
+    "PIT": "predictive rank",
+}
 MANY = 600  # points in an artist, beyond which it is stored as an image
-CHAIN = [sns.color_palette("mako", 6).as_hex()[i] for i in (1, 4, 2, 5)]  # lines that are no components: chains, bulk and tail
+CHAIN = [
+    sns.color_palette("mako", 6).as_hex()[i] for i in (1, 4, 2, 5)
+]  # lines that are no components: chains, bulk and tail
 SHARP = 220  # dots per inch of what is stored as an image: two for each of the page's
 
 
 def use_style():
     """Set the look of all figures in this kernel."""
-    sns.set_theme(context="notebook", style="ticks", palette=CHAIN, rc={
-        "figure.figsize": (8, 4), "figure.dpi": 100, "figure.autolayout": True, "savefig.transparent": True,
-        "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left", "axes.titlepad": 10,
-        "axes.titlesize": "medium", "axes.titleweight": "bold", "axes.linewidth": 0.8, "font.size": 11,
-        "xtick.major.width": 0.8, "ytick.major.width": 0.8, "xtick.major.size": 4, "ytick.major.size": 4,
-        "legend.frameon": False, "svg.hashsalt": "mixture"})
+    sns.set_theme(
+        context="notebook",
+        style="ticks",
+        palette=CHAIN,
+        rc={
+            "figure.figsize": (8, 4),
+            "figure.dpi": 100,
+            "figure.autolayout": True,
+            "savefig.transparent": True,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlelocation": "left",
+            "axes.titlepad": 10,
+            "axes.titlesize": "medium",
+            "axes.titleweight": "bold",
+            "axes.linewidth": 0.8,
+            "font.size": 11,
+            "xtick.major.width": 0.8,
+            "ytick.major.width": 0.8,
+            "xtick.major.size": 4,
+            "ytick.major.size": 4,
+            "legend.frameon": False,
+            "svg.hashsalt": "mixture",
+        },
+    )
 
 
 def colour(component):
@@ -89,8 +117,11 @@ def spell_out_labels(figure):
             ax.set_title(f"{QUANTITIES.get(title, title)} of component {component}", loc="left")
         for axis in (ax.xaxis, ax.yaxis):
             label = axis.get_label_text()
-            axis.set_label_text({"w": "weight", "mu": "mean (data units)", "sigma": "sd (data units)"}.get(
-                label, LABELS.get(label, label)))
+            axis.set_label_text(
+                {"w": "weight", "mu": "mean (data units)", "sigma": "sd (data units)"}.get(
+                    label, LABELS.get(label, label)
+                )
+            )
             if label == "Chain":  # there is no chain 1.5
                 axis.get_major_locator().set_params(integer=True)
         for text in ax.texts:  # ArviZ's "p=0.66(α=0.01) "
@@ -104,7 +135,7 @@ def as_svg(figure):
             artist.set_rasterized(True)
     text = _save(figure, "svg", dpi=SHARP, metadata={"Date": None, "Creator": None}).decode()
     # A hundredth of a point is finer than any screen or printer.
-    return re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), text[text.index("<svg"):])
+    return re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), text[text.index("<svg") :])
 
 
 def _size_of(artist):
@@ -131,8 +162,16 @@ def draw_sample(ax, sample, rug=True):
     sample : Sample
     rug : bool
     """
-    ax.hist(sample.value, bins=sample_edges(sample), weights=sample.count, density=True, color=SAMPLE, edgecolor="none",
-            rwidth=0.94, label="sample")
+    ax.hist(
+        sample.value,
+        bins=sample_edges(sample),
+        weights=sample.count,
+        density=True,
+        color=SAMPLE,
+        edgecolor="none",
+        rwidth=0.94,
+        label="sample",
+    )
     if rug and sample.exact and sample.n <= 2000:
         sns.rugplot(x=sample.value, height=0.025, color=POSTERIOR, alpha=0.3, linewidth=0.6, ax=ax)
     ax.set(xlabel="value (data units)", ylabel="density (per data unit)")
@@ -318,9 +357,13 @@ def draw_component_counts(counts):
     sound = counts["trusted"].astype(bool)
     right.plot(counts.index, counts["elpd"], color=POSTERIOR, linewidth=0.8)
     for some, ground in ((counts[sound], POSTERIOR), (counts[~sound], "white")):
-        right.errorbar(some.index, some["elpd"], some["elpd_se"], fmt="o", capsize=3, color=POSTERIOR, markerfacecolor=ground)
+        right.errorbar(
+            some.index, some["elpd"], some["elpd_se"], fmt="o", capsize=3, color=POSTERIOR, markerfacecolor=ground
+        )
     if sound.any():
         best = counts["elpd"][sound].idxmax()
         right.plot(best, counts["elpd"][best], marker="o", markersize=13, fillstyle="none", color=POSTERIOR)
-    right.set(title="By Bayes: larger is better", xlabel="number of components K", ylabel="expected log density, left out")
+    right.set(
+        title="By Bayes: larger is better", xlabel="number of components K", ylabel="expected log density, left out"
+    )
     return figure

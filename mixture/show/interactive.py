@@ -52,9 +52,17 @@ def play_figure(sample, draws, em, truth=None, interval=0.95):
     parts = np.moveaxis(np.exp(component_log_density(x, *steps)), -1, 0)
     figure = column(above, below, sizing_mode="stretch_width")
     payload = {
-        "figure": json_item(figure), "x": _packed(x), "switches": switches, "reader": reader,
-        "stepper": {"label": "posterior draw", "source": "draw", "count": len(mixture),
-                    "columns": {"mixture": _packed(mixture), **{f"component {k}": _packed(p) for k, p in enumerate(parts)}}}}
+        "figure": json_item(figure),
+        "x": _packed(x),
+        "switches": switches,
+        "reader": reader,
+        "stepper": {
+            "label": "posterior draw",
+            "source": "draw",
+            "count": len(mixture),
+            "columns": {"mixture": _packed(mixture), **{f"component {k}": _packed(p) for k, p in enumerate(parts)}},
+        },
+    }
     return {MIME: json.dumps(payload)}
 
 
@@ -68,8 +76,17 @@ def _axes(height, y_label, x_range, x_label=None):
     from bokeh.models import Span
     from bokeh.plotting import figure
 
-    plot = figure(height=height, x_range=x_range, tools="", toolbar_location=None, sizing_mode="stretch_width",
-                  background_fill_color=None, border_fill_color=None, outline_line_color=None, min_border_left=62)
+    plot = figure(
+        height=height,
+        x_range=x_range,
+        tools="",
+        toolbar_location=None,
+        sizing_mode="stretch_width",
+        background_fill_color=None,
+        border_fill_color=None,
+        outline_line_color=None,
+        min_border_left=62,
+    )
     plot.grid.visible = False
     for axis in plot.axis:
         axis.axis_label_text_font_style, axis.axis_label_text_font, axis.major_label_text_font = "normal", FONT, FONT
@@ -86,30 +103,72 @@ def _densities(sample, x, draws, em, truth, interval):
 
     plot = _axes(300, "density (per data unit)", Range1d(float(x[0]), float(x[-1])))
     heights, edges = np.histogram(sample.value, bins=figures.sample_edges(sample), weights=sample.count, density=True)
-    plot.quad(left=edges[:-1], right=edges[1:], bottom=0, top=heights, fill_color=figures.SAMPLE, line_color=None,
-              name="sample")
+    plot.quad(
+        left=edges[:-1],
+        right=edges[1:],
+        bottom=0,
+        top=heights,
+        fill_color=figures.SAMPLE,
+        line_color=None,
+        name="sample",
+    )
     cloud = np.exp(mixture_log_density(x, *draws))
     low, high = np.quantile(cloud, [(1 - interval) / 2, (1 + interval) / 2], axis=0)
     plot.varea(x=x, y1=low, y2=high, fill_color=figures.POSTERIOR, fill_alpha=0.25, name="posterior")
     plot.line(x, cloud.mean(axis=0), line_color=figures.POSTERIOR, line_width=2, name="posterior")
-    plot.line(x, np.exp(mixture_log_density(x, *em)), line_color=figures.EM, line_width=2, line_dash="dashed", name="EM")
-    switches = [{"label": f"posterior mean and {interval:.0%} band", "name": "posterior", "on": True,
-                 "colour": figures.POSTERIOR, "dash": "solid"},
-                {"label": "EM", "name": "EM", "on": True, "colour": figures.EM, "dash": "dashed"}]
+    plot.line(
+        x, np.exp(mixture_log_density(x, *em)), line_color=figures.EM, line_width=2, line_dash="dashed", name="EM"
+    )
+    switches = [
+        {
+            "label": f"posterior mean and {interval:.0%} band",
+            "name": "posterior",
+            "on": True,
+            "colour": figures.POSTERIOR,
+            "dash": "solid",
+        },
+        {"label": "EM", "name": "EM", "on": True, "colour": figures.EM, "dash": "dashed"},
+    ]
     if truth is not None:
-        plot.line(x, np.exp(mixture_log_density(x, *truth)), line_color=figures.TRUTH, line_width=2, line_dash="dotted",
-                  name="truth")
+        plot.line(
+            x,
+            np.exp(mixture_log_density(x, *truth)),
+            line_color=figures.TRUTH,
+            line_width=2,
+            line_dash="dotted",
+            name="truth",
+        )
         switches.append({"label": "truth", "name": "truth", "on": True, "colour": figures.TRUTH, "dash": "dotted"})
     one = draws.map(lambda values: values[:1])
     parts = np.exp(component_log_density(x, *one))[0]
-    source = ColumnDataSource({"x": x, "mixture": np.exp(mixture_log_density(x, *one))[0],
-                               **{f"component {k}": part for k, part in enumerate(parts.T)}}, name="draw")
+    source = ColumnDataSource(
+        {
+            "x": x,
+            "mixture": np.exp(mixture_log_density(x, *one))[0],
+            **{f"component {k}": part for k, part in enumerate(parts.T)},
+        },
+        name="draw",
+    )
     for k in range(parts.shape[-1]):
-        plot.line("x", f"component {k}", source=source, line_color=figures.colour(k), line_width=2, name="one draw",
-                  visible=False)
+        plot.line(
+            "x",
+            f"component {k}",
+            source=source,
+            line_color=figures.colour(k),
+            line_width=2,
+            name="one draw",
+            visible=False,
+        )
     plot.line("x", "mixture", source=source, line_color=figures.colour(0), line_width=1, name="one draw", visible=False)
-    switches.append({"label": "one draw, by component", "name": "one draw", "on": False, "colour": figures.colour(0),
-                     "dash": "solid"})
+    switches.append(
+        {
+            "label": "one draw, by component",
+            "name": "one draw",
+            "on": False,
+            "colour": figures.colour(0),
+            "dash": "solid",
+        }
+    )
     plot.y_range.start = 0
     return plot, switches
 
@@ -126,8 +185,15 @@ def _memberships(x, draws, interval, x_range, middle):
         mean, low, high = (curve[f"p_{k}{end}"].to_numpy() for end in ("", "_low", "_high"))
         plot.varea(x=x, y1=low, y2=high, fill_color=figures.colour(k), fill_alpha=0.25)
         plot.line(x, mean, line_color=figures.colour(k), line_width=2)
-        components.append({"label": f"component {k}", "colour": figures.colour(k), "mean": _packed(mean),
-                           "low": _packed(low), "high": _packed(high)})
+        components.append(
+            {
+                "label": f"component {k}",
+                "colour": figures.colour(k),
+                "mean": _packed(mean),
+                "low": _packed(low),
+                "high": _packed(high),
+            }
+        )
     plot.y_range.start, plot.y_range.end = 0, 1.02
     certainty = abs(curve["p_0"].to_numpy() - 0.5)
     far = np.where(certainty <= certainty.min() + 0.02, abs(x - middle), np.inf)

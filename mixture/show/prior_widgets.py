@@ -12,13 +12,19 @@ SD_FAMILIES = ("uniform", "halfnormal", "lognormal")
 
 def as_parameters(priors):
     """Priors as lines for a params file."""
+
     def listed(values):
         return "[" + ", ".join(f"{value:.4g}" for value in values) + "]"
 
-    return "\n".join([
-        f"mean_prior_mean: {listed(priors.mean_center)}", f"mean_prior_precision: {listed(priors.mean_precision)}",
-        f"sd_prior: {priors.sd_family}", f"sd_prior_scale: {priors.sd_scale:.4g}",
-        f"weight_concentration: {priors.weight_concentration:.4g}"])
+    return "\n".join(
+        [
+            f"mean_prior_mean: {listed(priors.mean_center)}",
+            f"mean_prior_precision: {listed(priors.mean_precision)}",
+            f"sd_prior: {priors.sd_family}",
+            f"sd_prior_scale: {priors.sd_scale:.4g}",
+            f"weight_concentration: {priors.weight_concentration:.4g}",
+        ]
+    )
 
 
 def explore_priors(sample, priors):
@@ -58,18 +64,32 @@ def _handles(sample, priors):
     span = sample.high - sample.low
 
     def linear(words, value, low, high):
-        return ipywidgets.FloatSlider(value=value, min=min(low, value), max=max(high, value), step=(high - low) / 200,
-                                      description=words, readout_format=".4g", **look)
+        return ipywidgets.FloatSlider(
+            value=value,
+            min=min(low, value),
+            max=max(high, value),
+            step=(high - low) / 200,
+            description=words,
+            readout_format=".4g",
+            **look,
+        )
 
     def logarithmic(words, value):
         middle = np.log10(value)
-        return ipywidgets.FloatLogSlider(value=value, min=middle - 1.5, max=middle + 1.5, description=words,
-                                         readout_format=".3g", **look)
+        return ipywidgets.FloatLogSlider(
+            value=value, min=middle - 1.5, max=middle + 1.5, description=words, readout_format=".3g", **look
+        )
 
-    centers = [linear(f"center of mean {k}", center, sample.low, sample.high) for k, center in enumerate(priors.mean_center)]
+    centers = [
+        linear(f"center of mean {k}", center, sample.low, sample.high) for k, center in enumerate(priors.mean_center)
+    ]
     spreads = [logarithmic(f"sd of mean {k}", float(t) ** -0.5) for k, t in enumerate(priors.mean_precision)]
-    family = ipywidgets.Dropdown(options=SD_FAMILIES, value=priors.sd_family, description="sds: family",
-                                 **{name: look[name] for name in ("style", "layout")})
+    family = ipywidgets.Dropdown(
+        options=SD_FAMILIES,
+        value=priors.sd_family,
+        description="sds: family",
+        **{name: look[name] for name in ("style", "layout")},
+    )
     scale = logarithmic("sds: end, scale or median", priors.sd_scale or span)
     concentration = logarithmic("weights: concentration", priors.weight_concentration)
 
@@ -77,6 +97,9 @@ def _handles(sample, priors):
         return type(priors)(
             mean_center=np.array([handle.value for handle in centers]),
             mean_precision=np.array([handle.value**-2.0 for handle in spreads]),
-            sd_family=family.value, sd_scale=scale.value, weight_concentration=concentration.value)
+            sd_family=family.value,
+            sd_scale=scale.value,
+            weight_concentration=concentration.value,
+        )
 
     return [*centers, *spreads, family, scale, concentration], chosen

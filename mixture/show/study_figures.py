@@ -109,11 +109,16 @@ def draw_forecast(pairs, sensitive):
     """
     figure, ax = plt.subplots(figsize=(8, 4.2))
     for k, (n, some) in enumerate(pairs.groupby("n_samples")):
-        ax.loglog(some["sensitivity"].clip(1e-4), some["moved"].clip(1e-3), "o", color=figures.colour(k), label=f"N = {n:,}")
+        ax.loglog(
+            some["sensitivity"].clip(1e-4), some["moved"].clip(1e-3), "o", color=figures.colour(k), label=f"N = {n:,}"
+        )
     ax.axvline(sensitive, color=figures.TRUTH, linestyle=":")
     ax.axhline(1, color=figures.TRUTH, linestyle=":")
-    ax.set(title="Does one fit foretell the next?", xlabel="power-scaling sensitivity to the centers' prior",
-           ylabel="movement at ten times\nthe precision (posterior sds)")
+    ax.set(
+        title="Does one fit foretell the next?",
+        xlabel="power-scaling sensitivity to the centers' prior",
+        ylabel="movement at ten times\nthe precision (posterior sds)",
+    )
     ax.legend(frameon=False)
     return figure
 
@@ -157,6 +162,14 @@ def _draw_scenario(ax, rows):
         ax.axhline(level, color="0.8", lw=0.8, zorder=0)
         for i, method in enumerate(("posterior", "EM")):
             each = rows[(rows["method"] == method) & (rows["level"] == level)].set_index("parameter").loc[parameters]
-            ax.errorbar(places + 0.2 * i - 0.1, each["covered"], 3 * each["error"], fmt="os"[i], ms=4, lw=0.6,
-                        color=figures.colour(i), label=method if level == levels[0] else None)
+            ax.errorbar(
+                places + 0.2 * i - 0.1,
+                each["covered"],
+                3 * each["error"],
+                fmt="os"[i],
+                ms=4,
+                lw=0.6,
+                color=figures.colour(i),
+                label=method if level == levels[0] else None,
+            )
     ax.set_xticks(places, parameters, rotation=60)

@@ -36,16 +36,23 @@ def measure_methods(n, truth, prior, seed, seconds=60.0, methods=METHODS):
     priors = choose_priors(sample, len(truth.means), **prior)
     em = fit_em(sample, len(truth.means), random_stream(seed, "em"))
     starts = starting_points(priors, em, 2, random_stream(seed, "starts"))
-    return [measure_efficiency(sample, priors, em, starts, method, random_stream(seed, method), seconds)
-            for method in methods]
+    return [
+        measure_efficiency(sample, priors, em, starts, method, random_stream(seed, method), seconds)
+        for method in methods
+    ]
 
 
 def growth_by_method(table):
     """The powers of N that the cost of a sweep and the effective draws per second grow with, by method."""
     groups = table.groupby("method")
-    exponents = pd.DataFrame({
-        "seconds per sweep": {method: growth(rows["n"], rows["seconds_per_sweep"]) for method, rows in groups},
-        "effective draws per second": {method: growth(rows["n"], rows["ess_per_second"]) for method, rows in groups}})
+    exponents = pd.DataFrame(
+        {
+            "seconds per sweep": {method: growth(rows["n"], rows["seconds_per_sweep"]) for method, rows in groups},
+            "effective draws per second": {
+                method: growth(rows["n"], rows["ess_per_second"]) for method, rows in groups
+            },
+        }
+    )
     return exponents.rename_axis("growth with N, as the exponent of")
 
 

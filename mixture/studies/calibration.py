@@ -76,7 +76,9 @@ class Recipe:
     @property
     def priors(self):
         """As the model takes them."""
-        return Priors(np.zeros(self.k), np.full(self.k, self.mean_sd**-2.0), "lognormal", self.sd_median, self.concentration)
+        return Priors(
+            np.zeros(self.k), np.full(self.k, self.mean_sd**-2.0), "lognormal", self.sd_median, self.concentration
+        )
 
     def draw(self, rng):
         """Weights, means and sds from the prior, ordered jointly by mean."""
@@ -104,7 +106,9 @@ class Refitter:
         self.kind, self.recipe = model, recipe
         rng = np.random.default_rng(0)
         truth = recipe.draw(rng)
-        self.model = build_model(self.observe(recipe.simulate(truth, rng)), priors or recipe.priors, latent=model == "latent")
+        self.model = build_model(
+            self.observe(recipe.simulate(truth, rng)), priors or recipe.priors, latent=model == "latent"
+        )
         if model == "latent":
             self._unconstrained = unconstrained_function(self.model)
             self.nuts, self.gibbs = latent_steps(self.model, "gibbs", target_accept=0.9)
@@ -200,9 +204,18 @@ def rank_truth(refitter, replicate, seed):
     true, chain = statistics(observed, truth), statistics(observed, drawn)
     keep = np.linspace(0, len(drawn[0]) - 1, RANKED_DRAWS).round().astype(int)
     seconds = time.perf_counter() - begun
-    return [{"model": refitter.kind, "replicate": replicate, "parameter": name, "truth": float(true[name]),
-             "rank": rank_of(true[name], chain[name][keep], rng), "ess": float(az.ess(chain[name][None])),
-             "seconds": seconds} for name in true]
+    return [
+        {
+            "model": refitter.kind,
+            "replicate": replicate,
+            "parameter": name,
+            "truth": float(true[name]),
+            "rank": rank_of(true[name], chain[name][keep], rng),
+            "ess": float(az.ess(chain[name][None])),
+            "seconds": seconds,
+        }
+        for name in true
+    ]
 
 
 # -- many truths ------------------------------------------------------------------------------
@@ -266,8 +279,16 @@ def run_tasks(tasks):
         return
     from distributed import Client, LocalCluster, as_completed
 
-    with LocalCluster(n_workers=min(available_cores(), len(missing)), threads_per_worker=1, host="127.0.0.1",
-                      dashboard_address=None, memory_limit=0) as cluster, Client(cluster) as client:
+    with (
+        LocalCluster(
+            n_workers=min(available_cores(), len(missing)),
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address=None,
+            memory_limit=0,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
         futures = [client.submit(work, *values, os.path.abspath(path), pure=False) for path, work, values in missing]
         for future in tqdm(as_completed(futures), total=len(futures), desc="fitting", unit=f"{FITS_PER_TASK} fits"):
             future.result()

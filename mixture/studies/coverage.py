@@ -95,11 +95,23 @@ def cover_truth(refitter, scenario, replicate, seed):
     about = {"separation": scenario.separation, "n": scenario.n, "weight": scenario.weight, "replicate": replicate}
     for name, level in product(spread, LEVELS):
         tails, reach = [(1 - level) / 2, (1 + level) / 2], special.ndtri((1 + level) / 2) * spread[name]
-        for method, estimate, (low, high) in (("posterior", drawn[name].mean(), np.quantile(drawn[name], tails)),
-                                              ("EM", maximum[name], (maximum[name] - reach, maximum[name] + reach))):
-            rows.append({**about, "method": method, "parameter": name, "level": level, "truth": float(truth[name]),
-                         "estimate": float(estimate), "low": float(low), "high": float(high),
-                         "covered": bool(low <= truth[name] <= high)})
+        for method, estimate, (low, high) in (
+            ("posterior", drawn[name].mean(), np.quantile(drawn[name], tails)),
+            ("EM", maximum[name], (maximum[name] - reach, maximum[name] + reach)),
+        ):
+            rows.append(
+                {
+                    **about,
+                    "method": method,
+                    "parameter": name,
+                    "level": level,
+                    "truth": float(truth[name]),
+                    "estimate": float(estimate),
+                    "low": float(low),
+                    "high": float(high),
+                    "covered": bool(low <= truth[name] <= high),
+                }
+            )
     return rows
 
 
@@ -137,7 +149,9 @@ def cover(folder, grid, samples=100, seed=20160508, tune=300, draws=1000):
         for first in range(0, samples, FITS_PER_TASK):
             replicates = range(first, min(first + FITS_PER_TASK, samples))
             name = key(__name__, scenario, recipe, list(replicates), seed)
-            tasks.append((folder / "parts" / f"{name}.parquet", _cover_replicates, (scenario, recipe, replicates, seed)))
+            tasks.append(
+                (folder / "parts" / f"{name}.parquet", _cover_replicates, (scenario, recipe, replicates, seed))
+            )
     run_tasks(tasks)
     table = pd.concat([pd.read_parquet(path) for path, *_ in tasks], ignore_index=True)
     write_atomically(folder / "coverage.parquet", table.to_parquet)

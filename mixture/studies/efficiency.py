@@ -50,8 +50,9 @@ def measure_efficiency(sample, priors, em, starts, method, rng, seconds=60.0, ma
     model = build_model(sample, priors, latent=latent)
 
     def run(sweeps):
-        tree = sample_posterior(model, sample, starts, rng, sweeps, sweeps, progressbar=False,
-                                latent_step=method if latent else "gibbs")
+        tree = sample_posterior(
+            model, sample, starts, rng, sweeps, sweeps, progressbar=False, latent_step=method if latent else "gibbs"
+        )
         return tree, tree.attrs["seconds"] / (2 * sweeps * len(starts))
 
     run(10)  # the first calls compile
@@ -65,8 +66,13 @@ def measure_efficiency(sample, priors, em, starts, method, rng, seconds=60.0, ma
     ess = 0.0 if stuck else min(float(values.min()) for values in az.ess(judged).data_vars.values())
     moved = float(tree["sample_stats"]["moved"].mean()) if latent else np.nan
     spent = cost * 2 * sweeps * len(starts)
-    return row | {"seconds_per_sweep": cost, "sweeps": 2 * sweeps * len(starts), "moved": moved, "ess": ess,
-                  "ess_per_second": ess / spent}
+    return row | {
+        "seconds_per_sweep": cost,
+        "sweeps": 2 * sweeps * len(starts),
+        "moved": moved,
+        "ess": ess,
+        "ess_per_second": ess / spent,
+    }
 
 
 def growth(n, values):

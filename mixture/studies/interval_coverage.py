@@ -83,7 +83,16 @@ def compare_intervals(found):
     em_short, posterior_short = (each["covered"] < level - 3 * each["error"] for each in (em, posterior))
     place = em["covered"].idxmin()
     worst = dict(zip(em.index.names, place, strict=True)) | {
-        "em": em["covered"][place], "posterior": posterior["covered"][place]}
+        "em": em["covered"][place],
+        "posterior": posterior["covered"][place],
+    }
     return TopLevel(
-        level, len(em), int(em_short.sum()), int(posterior_short.sum()), int((em_short & ~posterior_short).sum()),
-        worst, posterior["covered"].min(), em["missing"].mean())
+        level,
+        len(em),
+        int(em_short.sum()),
+        int(posterior_short.sum()),
+        int((em_short & ~posterior_short).sum()),
+        worst,
+        posterior["covered"].min(),
+        em["missing"].mean(),
+    )

@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 
 from mixture.check.verdict import prior_sensitivity
 
-MISLED = 2.0      # posterior sds; a shift beyond it is more than chance
+MISLED = 2.0  # posterior sds; a shift beyond it is more than chance
 SENSITIVE = 0.05  # the usual limit of power-scaling sensitivity
 POSTS_PRECISION = (0.01, 0.1)  # as firm as the post's, which were 0.01 and 0.02
 POSTS_N = 1000
@@ -34,8 +34,11 @@ def measure_shifts(results):
     reference = weakest.loc[pd.MultiIndex.from_frame(rows[["n_samples", "component"]])]
     distance = np.abs(rows["mu_posterior_mean"].values - reference["mu_posterior_mean"].values)
     rows["shift"] = distance / reference["mu_posterior_sd"].values
-    return rows.groupby("point").agg(
-        {"n_samples": "first", "offset": "first", "precision": "first", "outcome": "first", "shift": "max"}).reset_index()
+    return (
+        rows.groupby("point")
+        .agg({"n_samples": "first", "offset": "first", "precision": "first", "outcome": "first", "shift": "max"})
+        .reset_index()
+    )
 
 
 def first_misled(points):
@@ -75,7 +78,9 @@ def pair_with_refits(points, results):
     pandas.DataFrame
         The points' columns, following and moved.
     """
-    means, sds = (results.pivot(index="point", columns="component", values=f"mu_posterior_{name}") for name in ("mean", "sd"))
+    means, sds = (
+        results.pivot(index="point", columns="component", values=f"mu_posterior_{name}") for name in ("mean", "sd")
+    )
     ordered = points.sort_values(["n_samples", "offset", "precision"])
     following = ordered.groupby(["n_samples", "offset"])["point"].shift(-1)
     pairs = ordered[following.notna()].assign(following=following.dropna())
@@ -98,15 +103,26 @@ def rank_correlation(pairs):
 def misled_facts(points):
     """The arguments of the sentence about the post's own priors."""
     misled = points["shift"] > MISLED
-    like = (points["precision"].between(*POSTS_PRECISION) & (points["offset"] == points["offset"].min())
-            & (points["n_samples"] == POSTS_N))
+    like = (
+        points["precision"].between(*POSTS_PRECISION)
+        & (points["offset"] == points["offset"].min())
+        & (points["n_samples"] == POSTS_N)
+    )
     prior_sds = points["offset"] * np.sqrt(points["precision"])  # between center and truth
-    return {"like_the_posts": points["shift"][like].max(), "limit": MISLED, "misled_share": misled.mean(),
-            "least_wrong": prior_sds[misled].min() if misled.any() else None}
+    return {
+        "like_the_posts": points["shift"][like].max(),
+        "limit": MISLED,
+        "misled_share": misled.mean(),
+        "least_wrong": prior_sds[misled].min() if misled.any() else None,
+    }
 
 
 def forecast_facts(pairs):
     """The arguments of the sentence about what one fit foretells."""
     warned, moved = pairs["sensitivity"] > SENSITIVE, pairs["moved"] >= 1
-    return {"caught": (warned & moved).sum() / max(moved.sum(), 1), "false": (warned & ~moved).sum() / max(warned.sum(), 1),
-            "missed": int((~warned & moved).sum()), "correlation": rank_correlation(pairs)}
+    return {
+        "caught": (warned & moved).sum() / max(moved.sum(), 1),
+        "false": (warned & ~moved).sum() / max(warned.sum(), 1),
+        "missed": int((~warned & moved).sum()),
+        "correlation": rank_correlation(pairs),
+    }

@@ -31,8 +31,16 @@ def judge_ranks(table, prob=0.99):
         x, low, high = bands(len(ranks), 1 - (1 - prob) / len(groups))
         ecdf = compute_ecdf(ranks.to_numpy(), x)
         worst = np.abs(ecdf - x).argmax()
-        rows.append({"model": model, "parameter": parameter, "fits": len(ranks), "largest_difference": ecdf[worst] - x[worst],
-                     "at": x[worst], "passed": bool(((ecdf >= low) & (ecdf <= high)).all())})
+        rows.append(
+            {
+                "model": model,
+                "parameter": parameter,
+                "fits": len(ranks),
+                "largest_difference": ecdf[worst] - x[worst],
+                "at": x[worst],
+                "passed": bool(((ecdf >= low) & (ecdf <= high)).all()),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -62,9 +70,18 @@ def rank_differences(table, prob=0.99):
     groups, curves = table.groupby(["model", "parameter"], sort=False)["rank"], []
     for (model, parameter), ranks in groups:
         x, low, high = bands(len(ranks), 1 - (1 - prob) / len(groups))
-        curves.append(pd.DataFrame({
-            "model": model, "parameter": parameter, "rank": x, "difference": compute_ecdf(ranks.to_numpy(), x) - x,
-            "low": low - x, "high": high - x}))
+        curves.append(
+            pd.DataFrame(
+                {
+                    "model": model,
+                    "parameter": parameter,
+                    "rank": x,
+                    "difference": compute_ecdf(ranks.to_numpy(), x) - x,
+                    "low": low - x,
+                    "high": high - x,
+                }
+            )
+        )
     return pd.concat(curves, ignore_index=True)
 
 
@@ -81,9 +98,13 @@ def summarise_models(table, verdict):
     smallest = table.groupby(["model", "replicate"])["ess"].min().groupby("model")
     seconds = table.drop_duplicates(["model", "replicate"]).groupby("model")["seconds"].median()
     judged = verdict.groupby("model")
-    summary = pd.DataFrame({
-        "passed": judged["passed"].sum(), "of": judged.size(),
-        "largest difference": judged["largest_difference"].agg(lambda difference: difference.abs().max()),
-        f"fits with ESS of {RANKED_DRAWS} or more": smallest.agg(lambda ess: (ess >= RANKED_DRAWS).mean()),
-        "median seconds a fit": seconds})
+    summary = pd.DataFrame(
+        {
+            "passed": judged["passed"].sum(),
+            "of": judged.size(),
+            "largest difference": judged["largest_difference"].agg(lambda difference: difference.abs().max()),
+            f"fits with ESS of {RANKED_DRAWS} or more": smallest.agg(lambda ess: (ess >= RANKED_DRAWS).mean()),
+            "median seconds a fit": seconds,
+        }
+    )
     return summary.loc[list(dict.fromkeys(table["model"]))]

@@ -7,8 +7,8 @@ from mixture.studies.efficiency import growth
 from mixture.studies.sweeps import points_of
 
 METHODS = ("marginal", "marginal, cells", "gibbs", "categorical-gibbs", "metropolis")
-POSTS_N = 1000     # observations in the post's sample
-LARGEST = 3        # samples that an exponent is measured over
+POSTS_N = 1000  # observations in the post's sample
+LARGEST = 3  # samples that an exponent is measured over
 COLUMNS = ["n_samples", "seconds_per_sweep", "acceptance", "moved", "ess", "ess_per_second", "outcome"]
 
 
@@ -26,9 +26,11 @@ def measure_points(results):
     summed_out = np.where(points["likelihood"] == "grouped", "marginal, cells", "marginal")
     ess = points[["smallest bulk ESS", "label_ess"]].min(axis=1)
     return points.assign(
-        method=np.where(points["model"] == "latent", points["latent_step"], summed_out), ess=ess,
+        method=np.where(points["model"] == "latent", points["latent_step"], summed_out),
+        ess=ess,
         seconds_per_sweep=points["seconds_sampling"] / (points["chains"] * (points["draws"] + points["tune"])),
-        ess_per_second=ess / points["seconds_sampling"])
+        ess_per_second=ess / points["seconds_sampling"],
+    )
 
 
 def costs_table(points):
@@ -44,9 +46,11 @@ def growth_by_method(points):
         some = points[points["method"] == method]
         last = some.sort_values("n_samples").tail(LARGEST)
         if len(some):
-            rows[method] = {"up to N": some["n_samples"].max(),
-                            "seconds per sweep": growth(last["n_samples"], last["seconds_per_sweep"]),
-                            "effective draws per second": growth(last["n_samples"], last["ess_per_second"])}
+            rows[method] = {
+                "up to N": some["n_samples"].max(),
+                "seconds per sweep": growth(last["n_samples"], last["seconds_per_sweep"]),
+                "effective draws per second": growth(last["n_samples"], last["ess_per_second"]),
+            }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
 
 
@@ -70,7 +74,11 @@ def cells_facts(points, exponents):
     """The arguments of the sentence about the fits to counts in cells."""
     cells = points[points["method"] == "marginal, cells"]
     small, large = cells.iloc[0], cells.iloc[-1]
-    return {"exponent": exponents["seconds per sweep"]["marginal, cells"],
-            "small_n": small["n_samples"], "small_seconds": small["seconds_sampling"],
-            "large_n": large["n_samples"], "large_seconds": large["seconds_sampling"],
-            "trusted": large["outcome"] == "trusted"}
+    return {
+        "exponent": exponents["seconds per sweep"]["marginal, cells"],
+        "small_n": small["n_samples"],
+        "small_seconds": small["seconds_sampling"],
+        "large_n": large["n_samples"],
+        "large_seconds": large["seconds_sampling"],
+        "trusted": large["outcome"] == "trusted",
+    }

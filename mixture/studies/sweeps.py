@@ -70,10 +70,14 @@ def map_outcomes(results, swept):
     others = [name for name in swept if name != across]
     order = list(OUTCOMES)
     labels = points[others].map(format_parameter)
-    laid = pd.DataFrame({
-        "column": points[across].map(format_parameter) if across else "all",
-        "row": [", ".join(f"{name} {value}" for name, value in row.items()) for row in labels.to_dict("records")],
-        "worst": points["outcome"].map(order.index), "trusted": points["outcome"] == "trusted"})
+    laid = pd.DataFrame(
+        {
+            "column": points[across].map(format_parameter) if across else "all",
+            "row": [", ".join(f"{name} {value}" for name, value in row.items()) for row in labels.to_dict("records")],
+            "worst": points["outcome"].map(order.index),
+            "trusted": points["outcome"] == "trusted",
+        }
+    )
     columns, rows = (list(dict.fromkeys(laid[name])) for name in ("column", "row"))
     if across and pd.api.types.is_numeric_dtype(points[across]):
         columns = [format_parameter(value) for value in sorted(points[across].unique())]
@@ -99,8 +103,12 @@ def draw_outcomes(worst, shares):
     ax.pcolormesh(worst.values, cmap=colours, norm=BoundaryNorm(np.arange(-1.5, 4), 5), edgecolors="white", linewidth=1)
     for (row, column), sign in np.ndenumerate(shares.values):
         ax.text(column + 0.5, row + 0.5, sign, ha="center", va="center", color="white", fontsize=10)
-    ax.set_xticks(np.arange(worst.shape[1]) + 0.5, worst.columns, rotation=45 if worst.shape[1] > 6 else 0,
-                  ha="right" if worst.shape[1] > 6 else "center")
+    ax.set_xticks(
+        np.arange(worst.shape[1]) + 0.5,
+        worst.columns,
+        rotation=45 if worst.shape[1] > 6 else 0,
+        ha="right" if worst.shape[1] > 6 else "center",
+    )
     ax.set_yticks(np.arange(len(worst)) + 0.5, worst.index, fontsize=9)
     ax.invert_yaxis()
     ax.set(xlabel=worst.columns.name or "", title="What came of each point")
@@ -108,8 +116,13 @@ def draw_outcomes(worst, shares):
     ax.spines[:].set_visible(False)
     handles = [plt.Rectangle((0, 0), 1, 1, color=colour) for colour in _COLOURS]
     found = [i for i in range(4) if (worst.values == i).any()]
-    ax.legend([handles[i] for i in found], [f"{list(OUTCOMES.values())[i]} {list(OUTCOMES)[i]}" for i in found],
-              frameon=False, loc="upper left", bbox_to_anchor=(1.01, 1))
+    ax.legend(
+        [handles[i] for i in found],
+        [f"{list(OUTCOMES.values())[i]} {list(OUTCOMES)[i]}" for i in found],
+        frameon=False,
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1),
+    )
     return figure
 
 
@@ -140,8 +153,15 @@ def _recovery(some, name):
     held = (truth >= some[f"{name}_interval_low"]) & (truth <= some[f"{name}_interval_high"])
     bounds = stats.binomtest(int(held.sum()), len(held)).proportion_ci(method="wilson")
     rmse, em_rmse = (np.sqrt((each**2).mean()) for each in (off, em_off))
-    return {"points": len(some), "bias": off.mean(), "rmse": rmse, "em_rmse": em_rmse,
-            "coverage": held.mean(), "coverage_low": bounds.low, "coverage_high": bounds.high}
+    return {
+        "points": len(some),
+        "bias": off.mean(),
+        "rmse": rmse,
+        "em_rmse": em_rmse,
+        "coverage": held.mean(),
+        "coverage_low": bounds.low,
+        "coverage_high": bounds.high,
+    }
 
 
 def draw_coverage(table, interval):
@@ -157,8 +177,15 @@ def draw_coverage(table, interval):
         some = table[table["of"] == kind]
         place = np.arange(len(some)) + offset
         low, high = some["coverage"] - some["coverage_low"], some["coverage_high"] - some["coverage"]
-        ax.errorbar(some["coverage"], place, xerr=[low.clip(0), high.clip(0)], fmt=marker, linewidth=1.2,
-                    label=f"{kind} points", color=figures.CHAIN[0 if kind == "finished" else 2])
+        ax.errorbar(
+            some["coverage"],
+            place,
+            xerr=[low.clip(0), high.clip(0)],
+            fmt=marker,
+            linewidth=1.2,
+            label=f"{kind} points",
+            color=figures.CHAIN[0 if kind == "finished" else 2],
+        )
     ax.axvline(interval, color=figures.TRUTH, linestyle=":", label=f"nominal, {interval:.0%}")
     first = table[table["of"] == "finished"]
     names = [f"{QUANTITIES[p]} of component {c}" for p, c in zip(first["parameter"], first["component"])]
@@ -178,11 +205,16 @@ def stage_seconds(results):
         One row a stage, in order.
     """
     points = points_of(results[results["status"] == "finished"])
-    columns = {name.removeprefix("seconds_"): points[name] for name in points if name.startswith("seconds_")
-               and name[len("seconds_"):len("seconds_") + 2].isdigit()}
+    columns = {
+        name.removeprefix("seconds_"): points[name]
+        for name in points
+        if name.startswith("seconds_") and name[len("seconds_") : len("seconds_") + 2].isdigit()
+    }
     total = sum(values.sum() for values in columns.values())
-    rows = {name: {"median": values.median(), "largest": values.max(), "share": values.sum() / total}
-            for name, values in columns.items()}
+    rows = {
+        name: {"median": values.median(), "largest": values.max(), "share": values.sum() / total}
+        for name, values in columns.items()
+    }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("notebook")
 
 
@@ -228,8 +260,10 @@ def list_points(results, swept, outcome, notebook=None, limit=50):
     for _, point in points.head(limit).iterrows():
         stage = point.get("stage") if isinstance(point.get("stage"), str) else notebook
         why = point["error"] if outcome == "failed" else point.get("failed_checks", "")
-        rows.append({name: format_parameter(point[name]) for name in names}
-                    | {"why": str(why), "stage": stage, "folder": f"points/{point['point']}"})
+        rows.append(
+            {name: format_parameter(point[name]) for name in names}
+            | {"why": str(why), "stage": stage, "folder": f"points/{point['point']}"}
+        )
     return rows, max(0, len(points) - limit)
 
 
@@ -250,12 +284,21 @@ def sweep_checks(results):
         name, value, limit, passed, advice, as in a run's verdict.json.
     """
     counts = points_of(results)["outcome"].value_counts()
-    advice = {"failed": "read the notebooks that show why, below",
-              "untrusted": "raise draws there, or take the points as lost",
-              "not run": "run the sweep again: it continues"}
-    return [{"name": f"points {outcome}", "value": int(counts.get(outcome, 0)), "limit": 0,
-             "passed": not counts.get(outcome, 0), "advice": advice[outcome] if counts.get(outcome, 0) else ""}
-            for outcome in ("failed", "untrusted", "not run")]
+    advice = {
+        "failed": "read the notebooks that show why, below",
+        "untrusted": "raise draws there, or take the points as lost",
+        "not run": "run the sweep again: it continues",
+    }
+    return [
+        {
+            "name": f"points {outcome}",
+            "value": int(counts.get(outcome, 0)),
+            "limit": 0,
+            "passed": not counts.get(outcome, 0),
+            "advice": advice[outcome] if counts.get(outcome, 0) else "",
+        }
+        for outcome in ("failed", "untrusted", "not run")
+    ]
 
 
 def sweep_verdict(results):

@@ -136,10 +136,23 @@ def test_a_calibration_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
 
 
 def test_coverage_is_counted_against_the_level():
-    rows = [{"separation": 1, "n": 10, "weight": 0.5, "method": "EM", "parameter": "mu[0]", "level": level, "truth": 0.0,
-             "estimate": e, "low": e - stats.norm.ppf((1 + level) / 2), "high": e + stats.norm.ppf((1 + level) / 2),
-             "covered": abs(e) <= stats.norm.ppf((1 + level) / 2)}
-            for e in np.random.default_rng(6).normal(size=1000) for level in LEVELS]
+    rows = [
+        {
+            "separation": 1,
+            "n": 10,
+            "weight": 0.5,
+            "method": "EM",
+            "parameter": "mu[0]",
+            "level": level,
+            "truth": 0.0,
+            "estimate": e,
+            "low": e - stats.norm.ppf((1 + level) / 2),
+            "high": e + stats.norm.ppf((1 + level) / 2),
+            "covered": abs(e) <= stats.norm.ppf((1 + level) / 2),
+        }
+        for e in np.random.default_rng(6).normal(size=1000)
+        for level in LEVELS
+    ]
     found = summarise_coverage(pd.DataFrame(rows))
     assert not found["far"].any() and (found["missing"] == 0).all() and (abs(found["bias"]) < 0.15).all()
     short = summarise_coverage(pd.DataFrame(rows).assign(covered=lambda t: abs(t["estimate"]) < 0.1))

@@ -46,7 +46,9 @@ def counted(monkeypatch):
 
 
 def same(one, other):
-    return np.array_equal(one.index, other.index) and np.array_equal(one.count, other.count) and one.level == other.level
+    return (
+        np.array_equal(one.index, other.index) and np.array_equal(one.count, other.count) and one.level == other.level
+    )
 
 
 def test_order_and_chunks_do_not_matter(values):
@@ -147,16 +149,32 @@ def fitted(sample, draws=400):
     em = fit_em(sample, 2, random_stream(1, "em"), starts=5)
     priors = choose_priors(sample, 2, [145, 210], [0.01, 0.02], "uniform", 100)
     model = build_model(sample, priors)
-    tree = sample_posterior(model, sample, starting_points(priors, em, 2, random_stream(1, "st")), random_stream(1, "n"),
-                            draws, draws, progressbar=False)
+    tree = sample_posterior(
+        model,
+        sample,
+        starting_points(priors, em, 2, random_stream(1, "st")),
+        random_stream(1, "n"),
+        draws,
+        draws,
+        progressbar=False,
+    )
     return tree["posterior"].to_dataset()
 
 
 def far_apart(one, other):
     """Largest difference of means, in posterior sds; and of sds, as a ratio."""
-    means = max(float((abs(one[n].mean(("chain", "draw")) - other[n].mean(("chain", "draw"))) / other[n].std(("chain", "draw"))).max())
-                for n in ("w", "mu", "sigma"))
-    sds = max(float(abs(np.log(one[n].std(("chain", "draw")) / other[n].std(("chain", "draw")))).max()) for n in ("w", "mu", "sigma"))
+    means = max(
+        float(
+            (
+                abs(one[n].mean(("chain", "draw")) - other[n].mean(("chain", "draw"))) / other[n].std(("chain", "draw"))
+            ).max()
+        )
+        for n in ("w", "mu", "sigma")
+    )
+    sds = max(
+        float(abs(np.log(one[n].std(("chain", "draw")) / other[n].std(("chain", "draw")))).max())
+        for n in ("w", "mu", "sigma")
+    )
     return means, sds
 
 
@@ -207,7 +225,9 @@ def test_memberships_of_a_file_are_streamed_and_right(values, tmp_path):
     right = summarise_memberships(values[:5000], posterior_draws(tree).thin(1000))
     assert np.allclose(written["value"], values[:5000])
     assert np.abs(written["p_0"] - right["p_0"]).max() < 1e-5
-    assert np.abs(written[["p_0_low", "p_1_high"]] - right[["p_0_low", "p_1_high"]]).max().max() < 0.01  # limits jump by a draw
+    assert (
+        np.abs(written[["p_0_low", "p_1_high"]] - right[["p_0_low", "p_1_high"]]).max().max() < 0.01
+    )  # limits jump by a draw
 
 
 def test_memory_is_bounded(tmp_path):
@@ -216,10 +236,12 @@ def test_memory_is_bounded(tmp_path):
     for seed in range(10):
         writer.write_table(pa.table({"x": simulate_mixture(500_000, *TRUTH, random_stream(seed, "m"))[0]}))
     writer.close()
-    code = ("import resource, sys; from mixture.data.read import read_sample\n"
-            "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-            f"sample, _ = read_sample({str(tmp_path / 'big.parquet')!r})\n"
-            "assert sample.n == 5_000_000\n"
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)")
+    code = (
+        "import resource, sys; from mixture.data.read import read_sample\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        f"sample, _ = read_sample({str(tmp_path / 'big.parquet')!r})\n"
+        "assert sample.n == 5_000_000\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert int(done.stdout) < 150_000, "kB beyond what the imports took"

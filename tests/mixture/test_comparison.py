@@ -25,14 +25,18 @@ def test_the_table_has_a_row_a_parameter_and_only_the_columns_that_are_known(exa
     assert list(compare_fits(tree, em.components).columns) == ["parameter", "component", *always, "difference_in_sds"]
     full = compare_fits(tree, em.components, errors, sort_components(*TRUTH))
     assert list(full.columns) == ["parameter", "component", "truth", *always, "em_se", "difference_in_sds"]
-    assert full[["parameter", "component"]].values.tolist() == [[name, k] for name in ("w", "mu", "sigma") for k in (0, 1)]
+    assert full[["parameter", "component"]].values.tolist() == [
+        [name, k] for name in ("w", "mu", "sigma") for k in (0, 1)
+    ]
     assert full["truth"].tolist() == [0.4, 0.6, 0.0, 4.0, 1.0, 1.5]
     assert_allclose(full["em_se"], np.concatenate(list(errors.values())))
 
 
 def test_the_tables_numbers_are_those_of_the_draws(exact_fit):
     table = compare_fits(exact_fit.tree, exact_fit.em.components, interval=0.8).set_index(["parameter", "component"])
-    for name, draws, em in zip(("w", "mu", "sigma"), posterior_draws(exact_fit.tree), exact_fit.em.components, strict=True):
+    for name, draws, em in zip(
+        ("w", "mu", "sigma"), posterior_draws(exact_fit.tree), exact_fit.em.components, strict=True
+    ):
         for k in (0, 1):
             row, own = table.loc[(name, k)], draws[..., k].ravel()
             assert_allclose(row[["posterior_mean", "posterior_sd", "em"]].astype(float), [own.mean(), own.std(), em[k]])
@@ -45,9 +49,15 @@ def test_one_components_weight_differs_from_nothing(single_fit):
     assert table["posterior_sd"][0] == 0 and table["difference_in_sds"][0] == 0
 
 
-@pytest.mark.parametrize("values", [
-    [-1.0, 2.0, 7.0], simulated(20), group_sample(simulated(20), 0.5),
-], ids=["new values", "a sample", "cells"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [-1.0, 2.0, 7.0],
+        simulated(20),
+        group_sample(simulated(20), 0.5),
+    ],
+    ids=["new values", "a sample", "cells"],
+)
 def test_memberships_are_summarised_as_by_a_literal_loop(exact_fit, values):
     draws = posterior_draws(exact_fit.tree).thin(200)
     sample = values if isinstance(values, Sample) else Sample.of_values(values)

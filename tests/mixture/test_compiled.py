@@ -44,7 +44,8 @@ def test_models_of_another_form_do_not():
         build_model(ONE, choose_priors(ONE, 3)),
         build_model(ONE, PRIORS["lognormal"], latent=True),
         build_model(ONE, PRIORS["lognormal"], ordering=False),
-        build_model(Sample.of_values(ONE.value[:-1]), PRIORS["lognormal"])]
+        build_model(Sample.of_values(ONE.value[:-1]), PRIORS["lognormal"]),
+    ]
     assert len({shared_model(model) for model in [plain, *others]}) == 1 + len(others)
 
 

@@ -40,16 +40,24 @@ def test_the_density_is_scipys_by_a_literal_loop():
         each = [w * norm.pdf(x, m, s) for w, m, s in zip(*MIXTURE, strict=True)]
         assert_allclose(np.exp(component_log_density(X, *MIXTURE)[i]), each, rtol=1e-12)
         assert_allclose(mixture_log_density(X, *MIXTURE)[i], np.log(sum(each)), rtol=1e-12)
-        assert_allclose(mixture_cdf(X, *MIXTURE)[i], sum(
-            w * norm.cdf(x, m, s) for w, m, s in zip(*MIXTURE, strict=True)), rtol=1e-12)
+        assert_allclose(
+            mixture_cdf(X, *MIXTURE)[i],
+            sum(w * norm.cdf(x, m, s) for w, m, s in zip(*MIXTURE, strict=True)),
+            rtol=1e-12,
+        )
 
 
 def test_leading_axes_are_independent():
     rng = np.random.default_rng(1)
     draws = rng.dirichlet(np.ones(3), (2, 5)), rng.normal(0, 3, (2, 5, 3)), rng.uniform(0.5, 2, (2, 5, 3))
     sample = cells(X)
-    for function, where in ((mixture_log_density, X), (mixture_cdf, X), (mixture_log_likelihood, sample),
-                            (component_log_likelihood, sample), (membership_probabilities, sample)):
+    for function, where in (
+        (mixture_log_density, X),
+        (mixture_cdf, X),
+        (mixture_log_likelihood, sample),
+        (component_log_likelihood, sample),
+        (membership_probabilities, sample),
+    ):
         together = function(where, *draws)
         for index in np.ndindex(2, 5):
             assert_allclose(together[index], function(where, *(a[index] for a in draws)), rtol=1e-12)
@@ -70,11 +78,15 @@ def test_an_empty_component_changes_nothing():
 # ---------------------------------------------------------------- cells
 
 
-@pytest.mark.parametrize("left, right", [(-3, -1), (-1, 0.5), (0, 1e-3), (0.5, 3), (-8, 8), (5, 5.1), (1, np.inf), (-np.inf, 1)])
+@pytest.mark.parametrize(
+    "left, right", [(-3, -1), (-1, 0.5), (0, 1e-3), (0.5, 3), (-8, 8), (5, 5.1), (1, np.inf), (-np.inf, 1)]
+)
 def test_the_mass_of_a_cell_is_scipys(left, right):
     mean, sd = 10.0, 2.0
     expected = norm.sf(left) - norm.sf(right) if left > 0 else norm.cdf(right) - norm.cdf(left)
-    assert_allclose(log_normal_mass(mean + sd * left, mean + sd * right, mean, sd), np.log(expected), rtol=1e-10, atol=1e-14)
+    assert_allclose(
+        log_normal_mass(mean + sd * left, mean + sd * right, mean, sd), np.log(expected), rtol=1e-10, atol=1e-14
+    )
 
 
 @pytest.mark.parametrize("far", [5, 30, 200])
@@ -126,9 +138,14 @@ def test_memberships_are_bayes_rule_by_a_literal_loop():
         assert_allclose(share[i], joint / joint.sum(), rtol=1e-10)
 
 
-@pytest.mark.parametrize("sample", [
-    Sample.of_values([-1e4, 0.0, 1e4]), around(np.array([-1e4, 0.0, 1e4]), 0.1),
-], ids=["values", "cells"])
+@pytest.mark.parametrize(
+    "sample",
+    [
+        Sample.of_values([-1e4, 0.0, 1e4]),
+        around(np.array([-1e4, 0.0, 1e4]), 0.1),
+    ],
+    ids=["values", "cells"],
+)
 def test_memberships_sum_to_one_however_far_out(sample):
     share = membership_probabilities(sample, *MIXTURE)
     assert_allclose(share.sum(axis=1), 1, rtol=1e-9)

@@ -23,7 +23,9 @@ from mixture.em import (
     fit_em_proper,
 )
 
-SPIKE = np.append(np.random.default_rng(0).normal(size=100), np.full(20, 7.0))  # one value twenty times, far from the rest
+SPIKE = np.append(
+    np.random.default_rng(0).normal(size=100), np.full(20, 7.0)
+)  # one value twenty times, far from the rest
 
 
 def fit(sample, k=2, seed=1, **options):
@@ -60,7 +62,9 @@ def test_waiting_with_free_sds(waiting_fit):
 
 
 def test_galaxies_with_three_components(galaxies_fit):
-    published(galaxies_fit, [0.08537, 0.87805, 0.03658], [9.7101, 21.4039, 33.0444], [0.4225, 2.2038, 0.9217], -203.4820)
+    published(
+        galaxies_fit, [0.08537, 0.87805, 0.03658], [9.7101, 21.4039, 33.0444], [0.4225, 2.2038, 0.9217], -203.4820
+    )
     assert galaxies_fit.bic == pytest.approx(442.2177, abs=1e-4)
 
 
@@ -93,7 +97,9 @@ def test_other_units_give_the_same_fit_in_those_units(waiting, a, b, variance):
 
 def test_the_mirrored_sample_has_the_mirrored_fit(galaxies, galaxies_fit):
     mirrored = fit(Sample.of_values(-galaxies.value), 3)
-    for found, once in zip(mirrored.components, (galaxies_fit.weights, -galaxies_fit.means, galaxies_fit.sds), strict=True):
+    for found, once in zip(
+        mirrored.components, (galaxies_fit.weights, -galaxies_fit.means, galaxies_fit.sds), strict=True
+    ):
         assert_allclose(found, once[::-1], rtol=1e-4)
 
 
@@ -166,8 +172,11 @@ def test_a_collapse_onto_a_repeated_value_is_counted_and_thrown_away(galaxies):
     assert found.sds.min() > 0.1 and len(found.maxima) == found.starts - found.collapsed_starts
 
 
-@pytest.mark.parametrize("sample", [Sample.of_values(SPIKE), group_sample(Sample.of_values(SPIKE), 0.1, rounded=True)],
-                         ids=["values", "cells"])
+@pytest.mark.parametrize(
+    "sample",
+    [Sample.of_values(SPIKE), group_sample(Sample.of_values(SPIKE), 0.1, rounded=True)],
+    ids=["values", "cells"],
+)
 def test_where_every_start_collapses_the_error_says_so(sample):
     with pytest.raises(CollapseError, match="EM with 2 components collapsed from each of 5 starts"):
         fit(sample, starts=5)
@@ -225,7 +234,9 @@ def overlapping():
 
 def test_standard_errors_are_those_of_a_hessian_in_other_coordinates(overlapping):
     found, step = fit(overlapping), 1e-3
-    shifts = step * np.array([[i, j] for i in np.vstack([np.eye(5), -np.eye(5)]) for j in np.vstack([np.eye(5), -np.eye(5)])])
+    shifts = step * np.array(
+        [[i, j] for i in np.vstack([np.eye(5), -np.eye(5)]) for j in np.vstack([np.eye(5), -np.eye(5)])]
+    )
     theta = np.array([found.weights[0], *found.means, *found.sds]) + shifts.sum(axis=1)
     points = np.column_stack([theta[:, 0], 1 - theta[:, 0]]), theta[:, 1:3], theta[:, 3:]
     total = mixture_log_likelihood(overlapping, *points).sum(axis=1).reshape(2, 5, 2, 5)
@@ -238,14 +249,19 @@ def test_standard_errors_are_those_of_a_hessian_in_other_coordinates(overlapping
 @pytest.mark.parametrize("variance", ["free", "equal"])
 def test_standard_errors_are_the_bootstraps(overlapping, variance):
     found, replicates = fit(overlapping, variance=variance), 200
-    errors, spread = em_standard_errors(overlapping, found), bootstrap_errors(found, np.random.default_rng(7), replicates)
+    errors, spread = (
+        em_standard_errors(overlapping, found),
+        bootstrap_errors(found, np.random.default_rng(7), replicates),
+    )
     for name in ("weights", "means", "sds"):
         assert_allclose(spread[name], errors[name], rtol=4 / np.sqrt(2 * replicates))
 
 
 def test_the_bootstrap_knows_no_units(galaxies, galaxies_fit):
     once = bootstrap_errors(galaxies_fit, np.random.default_rng(7), 20)
-    small = replace(galaxies_fit, components=Components(galaxies_fit.weights, 1e-6 * galaxies_fit.means, 1e-6 * galaxies_fit.sds))
+    small = replace(
+        galaxies_fit, components=Components(galaxies_fit.weights, 1e-6 * galaxies_fit.means, 1e-6 * galaxies_fit.sds)
+    )
     again = bootstrap_errors(small, np.random.default_rng(7), 20)
     assert_allclose(again["sds"], 1e-6 * once["sds"], rtol=1e-6)
     assert_allclose(again["means"], 1e-6 * once["means"], rtol=1e-6)
@@ -266,5 +282,5 @@ def test_many_samples_climb_where_scikit_learn_climbs_from_each(equal):
     together = _em_on_samples(samples, start, 1e-12, equal)
     assert all(converged for _, converged in together)
     for values, (components, _) in zip(samples, together, strict=True):
-        (expected, _), = _em_on_values(Sample.of_values(values), [start], 1e-12, equal)
+        ((expected, _),) = _em_on_values(Sample.of_values(values), [start], 1e-12, equal)
         assert_allclose(components, expected, rtol=1e-3, atol=1e-3)

@@ -20,7 +20,8 @@ from mixture.show.prior_widgets import SD_FAMILIES, as_parameters, explore_prior
 SAMPLE = simulated(200)
 rng = np.random.default_rng(5)
 CLOUD = Components(
-    np.tile([0.4, 0.6], (100, 1)), np.array([0.0, 4.0]) + 0.1 * rng.normal(size=(100, 2)), np.tile([1.0, 1.5], (100, 1)))
+    np.tile([0.4, 0.6], (100, 1)), np.array([0.0, 4.0]) + 0.1 * rng.normal(size=(100, 2)), np.tile([1.0, 1.5], (100, 1))
+)
 EM = Components(np.array([0.4, 0.6]), np.array([0.0, 4.0]), np.array([1.0, 1.5]))
 
 
@@ -68,7 +69,11 @@ def test_short_names_become_words():
     ax.set_title("sigma\n1", loc="left")
     ax.set(xlabel="mu", ylabel="Lag")
     figures.spell_out_labels(figure)
-    assert (ax.get_title("left"), ax.get_xlabel(), ax.get_ylabel()) == ("sd of component 1", "mean (data units)", "lag (draws)")
+    assert (ax.get_title("left"), ax.get_xlabel(), ax.get_ylabel()) == (
+        "sd of component 1",
+        "mean (data units)",
+        "lag (draws)",
+    )
 
 
 def test_chains_are_counted_in_whole_numbers():
@@ -80,8 +85,17 @@ def test_chains_are_counted_in_whole_numbers():
 
 
 def test_the_best_number_of_components_is_one_whose_chains_are_trusted():
-    counts = pd.DataFrame({"bic": [5.0, 4, 6], "aic": [5.0, 4, 3], "icl": [5.0, 4, 6], "elpd": [-9.0, -5, -4],
-                           "elpd_se": 1.0, "trusted": [True, True, False]}, index=[1, 2, 3])
+    counts = pd.DataFrame(
+        {
+            "bic": [5.0, 4, 6],
+            "aic": [5.0, 4, 3],
+            "icl": [5.0, 4, 6],
+            "elpd": [-9.0, -5, -4],
+            "elpd_se": 1.0,
+            "trusted": [True, True, False],
+        },
+        index=[1, 2, 3],
+    )
     left, right = figures.draw_component_counts(counts).axes
     assert right.lines[-1].get_xdata()[0] == 2
     assert not {line.get_color() for line in left.lines} & set(figures.COMPONENT)
@@ -136,7 +150,9 @@ def test_priors_draw_what_they_say(family):
     weights, means, sds = priors.draw(4000, np.random.default_rng(1))
     np.testing.assert_allclose(weights.sum(axis=1), 1)
     np.testing.assert_allclose(means.mean(axis=0), [0, 5], atol=0.1)
-    assert np.all(sds > 0) and np.median(sds) == pytest.approx({"uniform": 1, "halfnormal": 1.349, "lognormal": 2}[family], rel=0.05)
+    assert np.all(sds > 0) and np.median(sds) == pytest.approx(
+        {"uniform": 1, "halfnormal": 1.349, "lognormal": 2}[family], rel=0.05
+    )
 
 
 def test_handles_move_the_picture_and_the_lines_for_a_params_file():

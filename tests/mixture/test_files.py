@@ -62,10 +62,13 @@ def test_json_is_plain_and_knows_no_nan(tmp_path):
     assert back == {"a": [1, 2.5, None], "b": {"c": None, "d": "Ünïcode", "e": True, "f": None}}
 
 
-@pytest.mark.parametrize("load, name", [
-    (load_sample, "sample.parquet"), (load_posterior, "posterior.nc"), (load_verdict, "verdict.json")])
+@pytest.mark.parametrize(
+    "load, name", [(load_sample, "sample.parquet"), (load_posterior, "posterior.nc"), (load_verdict, "verdict.json")]
+)
 def test_what_is_missing_is_named_with_how_to_make_it(tmp_path, load, name):
-    with pytest.raises(FileNotFoundError, match=f"{name} is missing: run the notebooks before this one, or `make report`"):
+    with pytest.raises(
+        FileNotFoundError, match=f"{name} is missing: run the notebooks before this one, or `make report`"
+    ):
         load(tmp_path)
 
 

@@ -60,8 +60,10 @@ def test_the_density_is_that_of_the_pymc_model_up_to_a_constant(exact, family, m
     draws, to_unconstrained = priors.draw(6, rng), unconstrained_function(model)
     density = model.compile_logp(jacobian=False, mode="FAST_COMPILE")
     names = [variable.name for variable in model.value_vars]
-    theirs = [density(dict(zip(names, to_unconstrained(w=w, mu=mu, sigma=sigma), strict=True)))
-              for w, mu, sigma in zip(*draws, strict=True)]
+    theirs = [
+        density(dict(zip(names, to_unconstrained(w=w, mu=mu, sigma=sigma), strict=True)))
+        for w, mu, sigma in zip(*draws, strict=True)
+    ]
     off = log_posterior(sample, priors, draws) - theirs
     assert_allclose(off, off[0], atol=1e-8)
 
@@ -97,11 +99,15 @@ def test_the_likelihood_is_exact_however_far_out(exact, far):
     sample = Sample.of_values(values) if exact else Sample(values - 0.05, values + 0.05, np.array([1, 3, 2, 1, 1]))
     w, mu, sigma = np.array([0.3, 0.7]), np.array([-1.0, 1.0]), np.array([0.5, 1.5])
     terms = np.empty((5, 2))
-    found = kernels.log_likelihood(sample.lower, sample.upper, sample.count.astype(np.int64), exact, w, mu, np.log(sigma), terms)
+    found = kernels.log_likelihood(
+        sample.lower, sample.upper, sample.count.astype(np.int64), exact, w, mu, np.log(sigma), terms
+    )
     assert_allclose(found, mixture_log_likelihood(sample, w, mu, sigma) @ sample.count, rtol=1e-9)
 
 
-@pytest.mark.parametrize("low, high", [(-1, 1), (0.5, 0.6), (3, np.inf), (-np.inf, -4), (5, 5.5), (-8, 9), (-np.inf, 2)])
+@pytest.mark.parametrize(
+    "low, high", [(-1, 1), (0.5, 0.6), (3, np.inf), (-np.inf, -4), (5, 5.5), (-8, 9), (-np.inf, 2)]
+)
 def test_a_truncated_normal_is_scipys(low, high):
     rng = np.random.default_rng(3)
     drawn = np.array([kernels.truncated_normal(rng, 1.0, 2.0, 1 + 2 * low, 1 + 2 * high) for _ in range(4000)])
@@ -181,7 +187,9 @@ def test_the_same_seed_gives_the_same_draws_on_any_number_of_cores(monkeypatch):
 
 def test_other_units_give_the_same_draws_in_those_units():
     values = simulated(80).value
-    one, other = (posterior_draws(gibbs(Sample.of_values(a + b * values), draws=300)) for a, b in ((0, 1), (3.0, 2.0**-20)))
+    one, other = (
+        posterior_draws(gibbs(Sample.of_values(a + b * values), draws=300)) for a, b in ((0, 1), (3.0, 2.0**-20))
+    )
     assert_allclose(other.means, 3 + 2.0**-20 * one.means, rtol=1e-6)
 
 
@@ -198,7 +206,9 @@ def test_a_run_that_lacks_draws_lengthens_itself_to_its_limit(monkeypatch):
 
 def test_a_run_stops_within_a_second_and_says_how_far_it_is():
     target = Target.of(simulated(3000), choose_priors(simulated(3000), 2))
-    modes = find_modes(target, target.to_free(Components(*(np.array(a) for a in ([0.4, 0.6], [0.0, 4.0], [1.0, 1.5]))))[None])
+    modes = find_modes(
+        target, target.to_free(Components(*(np.array(a) for a in ([0.4, 0.6], [0.0, 4.0], [1.0, 1.5]))))[None]
+    )
     from mixture.bayes.gibbs import _proposals
 
     stop, chain = threading.Event(), _Chain(target, np.random.default_rng(1), modes.points[0])
@@ -214,7 +224,9 @@ def test_a_run_stops_within_a_second_and_says_how_far_it_is():
 
     seen = []
     with pytest.raises(KeyboardInterrupt):
-        _Chains([chain, _Chain(target, np.random.default_rng(2), modes.points[0])], interrupted).run(10**6, 1, _proposals(modes))
+        _Chains([chain, _Chain(target, np.random.default_rng(2), modes.points[0])], interrupted).run(
+            10**6, 1, _proposals(modes)
+        )
     assert seen[0][1] >= 2 * 10**6
 
 
@@ -230,8 +242,10 @@ def test_tied_values_hold_no_component_of_their_own():
 def test_maxima_are_found_once_and_weighed():
     sample = three_clusters()
     target = Target.of(sample, choose_priors(sample, 2))
-    starts = [Components(np.array([1 / 3, 2 / 3]), np.array([-10.0, 5.0]), np.array([1.0, 5.0])),
-              Components(np.array([2 / 3, 1 / 3]), np.array([-5.0, 10.0]), np.array([5.0, 1.0]))]
+    starts = [
+        Components(np.array([1 / 3, 2 / 3]), np.array([-10.0, 5.0]), np.array([1.0, 5.0])),
+        Components(np.array([2 / 3, 1 / 3]), np.array([-5.0, 10.0]), np.array([5.0, 1.0])),
+    ]
     modes = find_modes(target, np.array([target.to_free(each) for each in [*starts, *starts]]))
     assert len(modes.points) == 2
     assert_allclose(modes.shares, 0.5, atol=1e-4)
@@ -244,8 +258,10 @@ def test_maxima_are_found_once_and_weighed():
 def test_a_mode_behind_a_wall_is_isolated_and_one_without_is_not():
     sample = three_clusters()
     target = Target.of(sample, choose_priors(sample, 2))
-    ends = [Components(np.array([1 / 3, 2 / 3]), np.array([-10.0, 5.0]), np.array([1.0, 5.0])),
-            Components(np.array([2 / 3, 1 / 3]), np.array([-5.0, 10.0]), np.array([5.0, 1.0]))]
+    ends = [
+        Components(np.array([1 / 3, 2 / 3]), np.array([-10.0, 5.0]), np.array([1.0, 5.0])),
+        Components(np.array([2 / 3, 1 / 3]), np.array([-5.0, 10.0]), np.array([5.0, 1.0])),
+    ]
     modes = find_modes(target, np.array([target.to_free(each) for each in ends]))
     assert all(is_isolated(target, modes, mode, np.random.default_rng(1)) for mode in (0, 1))
     one = simulated(200, (1.0,), (0.0,), (1.0,))
@@ -308,8 +324,15 @@ def test_components_with_one_mean_are_named_by_their_members():
     assert name_components(swapped, apart, sample)[1] == "mean"
 
 
-@pytest.mark.parametrize("rows, k, sampler, chosen", [
-    (1000, 2, "auto", "gibbs"), (1000, 2, "pymc", "pymc"), (200_000, 2, "auto", "nutpie"), (200_000, 2, "gibbs", "gibbs")])
+@pytest.mark.parametrize(
+    "rows, k, sampler, chosen",
+    [
+        (1000, 2, "auto", "gibbs"),
+        (1000, 2, "pymc", "pymc"),
+        (200_000, 2, "auto", "nutpie"),
+        (200_000, 2, "gibbs", "gibbs"),
+    ],
+)
 def test_auto_takes_the_sampler_whose_sweeps_are_cheap(rows, k, sampler, chosen):
     assert choose_sampler(Sample.of_values(np.zeros(rows)), k, sampler) == chosen
 

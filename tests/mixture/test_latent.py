@@ -165,12 +165,16 @@ def reference():
     return means, errors
 
 
-@pytest.mark.parametrize("options", [
-    {"draws": 400},
-    {"draws": 400, "latent": True, "latent_step": "gibbs"},
-    {"draws": 250, "latent": True, "latent_step": "categorical-gibbs"},
-    {"draws": 1000, "latent": True, "latent_step": "metropolis"},
-], ids=["marginal", *STEPS])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"draws": 400},
+        {"draws": 400, "latent": True, "latent_step": "gibbs"},
+        {"draws": 250, "latent": True, "latent_step": "categorical-gibbs"},
+        {"draws": 1000, "latent": True, "latent_step": "metropolis"},
+    ],
+    ids=["marginal", *STEPS],
+)
 def test_all_ways_lead_to_the_same_posterior(reference, options):
     posterior = fit(SMALL, priors=PRIORS, seed=3, **options).tree["posterior"].to_dataset()
     assert "assignment" not in posterior  # only when asked for

@@ -31,9 +31,11 @@ SD_PRIORS = {
 def log_prior(priors, weights, means, sds):
     """Log density of the priors, by SciPy."""
     concentration = np.full(len(means), priors.weight_concentration)
-    return ((stats.dirichlet(concentration).logpdf(weights) if len(means) > 1 else 0)
-            + stats.norm.logpdf(means, priors.mean_center, priors.mean_precision**-0.5).sum()
-            + SD_PRIORS[priors.sd_family](priors.sd_scale).logpdf(sds).sum())
+    return (
+        (stats.dirichlet(concentration).logpdf(weights) if len(means) > 1 else 0)
+        + stats.norm.logpdf(means, priors.mean_center, priors.mean_precision**-0.5).sum()
+        + SD_PRIORS[priors.sd_family](priors.sd_scale).logpdf(sds).sum()
+    )
 
 
 def log_density(model):
@@ -51,7 +53,9 @@ def test_the_models_density_is_likelihood_times_priors(k, family, cells):
     priors = Priors(rng.normal(2, 1, k), rng.uniform(0.1, 1, k), family, 4.0, 1.7)
     weights, means, sds = rng.dirichlet(np.ones(k)), np.sort(rng.normal(2, 2, k)), rng.uniform(0.5, 2, k)
     point = {"mu": means, "sigma": sds} | ({"w": weights} if k > 1 else {})
-    expected = log_prior(priors, weights, means, sds) + sample.count @ mixture_log_likelihood(sample, weights, means, sds)
+    expected = log_prior(priors, weights, means, sds) + sample.count @ mixture_log_likelihood(
+        sample, weights, means, sds
+    )
     assert log_density(build_model(sample, priors))(point) == pytest.approx(expected, rel=1e-9)
 
 
@@ -71,7 +75,8 @@ def test_the_latent_models_density_is_that_of_values_and_assignments():
     each = np.log(weights[assignment]) + stats.norm.logpdf(sample.value, means[assignment], sds[assignment])
     density = log_density(build_model(sample, priors, latent=True))
     assert density({"w": weights, "mu": means, "sigma": sds, "assignment": assignment}) == pytest.approx(
-        log_prior(priors, weights, means, sds) + each.sum())
+        log_prior(priors, weights, means, sds) + each.sum()
+    )
 
 
 # ---------------------------------------------------------------- priors and starts
@@ -142,7 +147,9 @@ def test_chains_start_at_mixtures_near_maxima(k):
 def assert_same_posterior(one, other):
     """Posterior means and sds agree to four Monte Carlo standard errors."""
     for name, kind in itertools.product(("w", "mu", "sigma"), ("mean", "sd")):
-        a, b = (getattr(t["posterior"][name], {"mean": "mean", "sd": "std"}[kind])(("chain", "draw")) for t in (one, other))
+        a, b = (
+            getattr(t["posterior"][name], {"mean": "mean", "sd": "std"}[kind])(("chain", "draw")) for t in (one, other)
+        )
         error = np.hypot(*(az.mcse(t["posterior"].to_dataset(), method=kind)[name] for t in (one, other)))
         assert (abs(a - b) < 4 * error).all(), (name, kind)
 
@@ -167,9 +174,11 @@ def test_the_posterior_of_one_component_is_that_of_a_grid(single_fit):
     found = single_fit
     mu, sigma = np.meshgrid(np.linspace(1, 4, 200), np.linspace(1.5, 4, 200), indexing="ij")
     points = np.ones((mu.size, 1)), mu.reshape(-1, 1), sigma.reshape(-1, 1)
-    log_posterior = (mixture_log_likelihood(found.sample, *points).sum(axis=1)
-                     + stats.norm.logpdf(mu.ravel(), found.priors.mean_center, found.priors.mean_precision**-0.5)
-                     + SD_PRIORS["lognormal"](found.priors.sd_scale).logpdf(sigma.ravel()))
+    log_posterior = (
+        mixture_log_likelihood(found.sample, *points).sum(axis=1)
+        + stats.norm.logpdf(mu.ravel(), found.priors.mean_center, found.priors.mean_precision**-0.5)
+        + SD_PRIORS["lognormal"](found.priors.sd_scale).logpdf(sigma.ravel())
+    )
     mass = np.exp(log_posterior - log_posterior.max())
     posterior = found.tree["posterior"].to_dataset()[["mu", "sigma"]]
     for name, points in (("mu", mu.ravel()), ("sigma", sigma.ravel())):
@@ -209,7 +218,9 @@ def test_each_chain_starts_where_it_is_told():
 
 def test_pymc_can_replicate_the_sample_from_the_model(exact_fit):
     with exact_fit.model:
-        drawn = pm.sample_posterior_predictive(exact_fit.tree, random_seed=1, progressbar=False)["posterior_predictive"]["x"]
+        drawn = pm.sample_posterior_predictive(exact_fit.tree, random_seed=1, progressbar=False)[
+            "posterior_predictive"
+        ]["x"]
     assert drawn.sizes["observation"] == exact_fit.sample.n
     means, sds = drawn.mean("observation"), drawn.std("observation")
     assert abs(float(means.mean()) - exact_fit.sample.mean()) < float(means.std())

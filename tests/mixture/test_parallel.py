@@ -44,7 +44,11 @@ def test_what_a_call_raises_is_raised_and_no_process_stays(monkeypatch, calls):
 def test_what_is_begun_ahead_is_there_when_it_is_asked_for(monkeypatch, cores):
     monkeypatch.setenv("MIXTURE_CORES", str(cores))
     before = set(psutil.Process().children())
-    first, second, fails = start_in_background(partial(share_and_process, 1)), start_in_background(partial(share_and_process, 2)), start_in_background(refuse)
+    first, second, fails = (
+        start_in_background(partial(share_and_process, 1)),
+        start_in_background(partial(share_and_process, 2)),
+        start_in_background(refuse),
+    )
     (two, _, there), (one, share, _) = second(), first()
     assert (one, two, share) == (1, 2, 1) and (there == os.getpid()) == (cores == 1)
     with pytest.raises(ValueError, match="no such mixture"):

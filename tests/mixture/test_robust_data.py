@@ -32,8 +32,33 @@ cells = st.one_of(
     st.floats().map(repr),
     st.integers().map(str),
     st.integers(-9, 9).map(str),
-    st.sampled_from(["", "NA", "nan", "inf", "-inf", "1e400", "1e308", "-1e308", "1e-320", "1_000", "1,5", '"1"', '"',
-                     " 1 ", "0x10", "true", "2020-01-01", "9" * 30, "٣", "−1", "\0", "1;2", "x"]),
+    st.sampled_from(
+        [
+            "",
+            "NA",
+            "nan",
+            "inf",
+            "-inf",
+            "1e400",
+            "1e308",
+            "-1e308",
+            "1e-320",
+            "1_000",
+            "1,5",
+            '"1"',
+            '"',
+            " 1 ",
+            "0x10",
+            "true",
+            "2020-01-01",
+            "9" * 30,
+            "٣",
+            "−1",
+            "\0",
+            "1;2",
+            "x",
+        ]
+    ),
 )
 headers = st.one_of(
     st.sampled_from(["x", "value", '"a,b"', '"a\nb"', '"<b>"', "", "1", "ä" * 300, '"a ""quoted"""']),
@@ -55,13 +80,28 @@ def tables(draw):
     rows += draw(st.lists(st.lists(content, min_size=columns, max_size=columns), max_size=14))
     text = end.join(separator.join(row) for row in rows)
     encoding = draw(st.sampled_from(["utf-8"] * 5 + ["utf-8-sig", "utf-16", "latin-1"]))
-    return text.encode(encoding, "replace")[:draw(st.none() | st.integers(0, 40))]
+    return text.encode(encoding, "replace")[: draw(st.none() | st.integers(0, 40))]
 
 
 ARROW = [
-    pa.float64(), pa.float32(), pa.float16(), pa.int8(), pa.uint64(), pa.int64(), pa.bool_(), pa.string(), pa.binary(),
-    pa.timestamp("ns"), pa.date32(), pa.decimal128(38, 3), pa.decimal256(76, 2), pa.null(), pa.list_(pa.float64()),
-    pa.struct([("x", pa.float64())]), pa.dictionary(pa.int8(), pa.float64()), pa.duration("s"),
+    pa.float64(),
+    pa.float32(),
+    pa.float16(),
+    pa.int8(),
+    pa.uint64(),
+    pa.int64(),
+    pa.bool_(),
+    pa.string(),
+    pa.binary(),
+    pa.timestamp("ns"),
+    pa.date32(),
+    pa.decimal128(38, 3),
+    pa.decimal256(76, 2),
+    pa.null(),
+    pa.list_(pa.float64()),
+    pa.struct([("x", pa.float64())]),
+    pa.dictionary(pa.int8(), pa.float64()),
+    pa.duration("s"),
 ]
 reals = st.one_of(st.floats(), st.floats(-1e3, 1e3), st.integers(-5, 5).map(float))
 
@@ -83,7 +123,7 @@ def parquets(draw):
     content = bytearray(buffer.getvalue())
     for place in draw(st.lists(st.integers(0, len(content) - 1), max_size=3)) if draw(st.booleans()) else []:
         content[place] ^= 0xFF
-    return bytes(content)[:draw(st.sampled_from([None] * 5 + [len(content) // 2, 4, 0]))]
+    return bytes(content)[: draw(st.sampled_from([None] * 5 + [len(content) // 2, 4, 0]))]
 
 
 def fit_begins(sample, values):
@@ -116,8 +156,13 @@ def assert_usable(name, content, **options):
 
 options = st.fixed_dictionaries(
     {"missing": st.sampled_from(["refuse", "drop"]), "n_components": st.integers(1, 3)},
-    optional={"column": st.text(max_size=5) | st.just("x"), "likelihood": st.sampled_from(["exact", "grouped"]),
-              "em_variance": st.just("equal"), "sd_prior": st.sampled_from(["uniform", "halfnormal"])})
+    optional={
+        "column": st.text(max_size=5) | st.just("x"),
+        "likelihood": st.sampled_from(["exact", "grouped"]),
+        "em_variance": st.just("equal"),
+        "sd_prior": st.sampled_from(["uniform", "halfnormal"]),
+    },
+)
 
 
 @given(st.sampled_from(["a.csv", "a.tsv", "a.txt", "a.csv.gz", "a.xls", "a'\n\u202e<b>.csv"]), tables(), options)
@@ -130,11 +175,17 @@ def test_a_parquet_file_is_fitted_or_refused_in_a_clear_line(content, chosen):
     assert_usable("a.parquet", content, **chosen)
 
 
-@given(st.one_of(
-    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=12),
-    st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=20), st.lists(st.integers(0, 3), min_size=2, max_size=20),
-    st.tuples(st.lists(st.floats(-1, 1), min_size=4, max_size=20), positive, st.floats(-1e15, 1e15)).map(
-        lambda drawn: [drawn[2] + drawn[1] * each for each in drawn[0]])), options)
+@given(
+    st.one_of(
+        st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=2, max_size=12),
+        st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=20),
+        st.lists(st.integers(0, 3), min_size=2, max_size=20),
+        st.tuples(st.lists(st.floats(-1, 1), min_size=4, max_size=20), positive, st.floats(-1e15, 1e15)).map(
+            lambda drawn: [drawn[2] + drawn[1] * each for each in drawn[0]]
+        ),
+    ),
+    options,
+)
 @example([1.0, 2.0], {"n_components": 1})
 @example([1.0, 2.0, 1.0, 2.0, 1.0], {"n_components": 2})
 def test_any_numbers_are_fitted_or_refused_in_a_clear_line(numbers_given, chosen):

@@ -38,13 +38,16 @@ def test_counts_add_up_for_weights_that_sum_to_one_only_nearly(n, off):
     assert component_counts(n, [0.5, 0.5 + off]).sum() == n
 
 
-@pytest.mark.parametrize("n, weights, counts", [
-    (1000, [0.7, 0.3], [700, 300]),
-    (100, [0.29, 0.71], [29, 71]),  # 0.29 * 100 is 28.999999999999996
-    (10, [0.55, 0.45], [6, 4]),     # 5.5 and 4.5: the remainder goes to one of two equal fractions, the first
-    (10, [0.17, 0.83], [2, 8]),     # 1.7 and 8.3
-    (2, [1 / 3, 1 / 3, 1 / 3], [1, 1, 0]),
-])
+@pytest.mark.parametrize(
+    "n, weights, counts",
+    [
+        (1000, [0.7, 0.3], [700, 300]),
+        (100, [0.29, 0.71], [29, 71]),  # 0.29 * 100 is 28.999999999999996
+        (10, [0.55, 0.45], [6, 4]),  # 5.5 and 4.5: the remainder goes to one of two equal fractions, the first
+        (10, [0.17, 0.83], [2, 8]),  # 1.7 and 8.3
+        (2, [1 / 3, 1 / 3, 1 / 3], [1, 1, 0]),
+    ],
+)
 def test_counts_are_the_floor_of_weight_times_n_and_the_remainder_to_the_largest_fractions(n, weights, counts):
     assert_array_equal(component_counts(n, weights), counts)
 
@@ -129,8 +132,9 @@ def test_a_sample_survives_its_data_frame(rng):
 def test_moments_and_quantiles_are_numpys(rng):
     values = rng.normal(5, 2, 101)
     sample = Sample.of_values(values)
-    assert_allclose([sample.mean(), sample.sd(), sample.low, sample.high],
-                    [values.mean(), values.std(), values.min(), values.max()])
+    assert_allclose(
+        [sample.mean(), sample.sd(), sample.low, sample.high], [values.mean(), values.std(), values.min(), values.max()]
+    )
     assert_allclose(sample.quantile([0.1, 0.5, 0.9]), np.quantile(values, [0.1, 0.5, 0.9], method="inverted_cdf"))
 
 

@@ -23,13 +23,16 @@ def table(**columns):
     return pd.DataFrame(columns)
 
 
-@pytest.mark.parametrize("name, write", [
-    ("v.csv", lambda f, p: f.to_csv(p, index=False)),
-    ("v.csv.gz", lambda f, p: f.to_csv(p, index=False)),
-    ("v.tsv", lambda f, p: f.to_csv(p, index=False, sep="\t")),
-    ("semicolons.csv", lambda f, p: f.to_csv(p, index=False, sep=";")),
-    ("v.parquet", lambda f, p: f.to_parquet(p)),
-])
+@pytest.mark.parametrize(
+    "name, write",
+    [
+        ("v.csv", lambda f, p: f.to_csv(p, index=False)),
+        ("v.csv.gz", lambda f, p: f.to_csv(p, index=False)),
+        ("v.tsv", lambda f, p: f.to_csv(p, index=False, sep="\t")),
+        ("semicolons.csv", lambda f, p: f.to_csv(p, index=False, sep=";")),
+        ("v.parquet", lambda f, p: f.to_parquet(p)),
+    ],
+)
 def test_every_format_gives_the_same_values(folder, name, write):
     write(table(name=list("abcd"), length=VALUES), folder / name)
     values, dropped = read_column(name)
@@ -50,10 +53,12 @@ def test_integers_and_decimals_are_numbers(folder):
 
 
 def test_missing_values_are_counted_and_dropped_only_when_told(folder):
-    (folder / "gaps.csv").write_text("x\n1\nNA\n2\nnan\n3\n\"\"\n")
+    (folder / "gaps.csv").write_text('x\n1\nNA\n2\nnan\n3\n""\n')
     values, dropped = read_column("gaps.csv", missing="drop")
     assert values.tolist() == [1, 2, 3] and dropped == 3
-    with pytest.raises(InputError, match="missing: 3 of 6 values in column 'x' are missing; allowed: none, or missing: drop"):
+    with pytest.raises(
+        InputError, match="missing: 3 of 6 values in column 'x' are missing; allowed: none, or missing: drop"
+    ):
         read_column("gaps.csv")
 
 
@@ -63,7 +68,12 @@ REFUSED = {
     "text": ("t.csv", "a,b\n1,x\n3,y\n", {"column": "b"}, "column: given 'b', which holds string, not numbers"),
     "no numeric column": ("t.csv", "a\nx\ny\n", {}, "has no numeric column"),
     "infinities": ("t.csv", "a\n1\ninf\n3\n", {}, "data: column 'a' holds 1 infinite values; allowed: finite numbers"),
-    "constant": ("t.csv", "a\n5\n5\n5\n", {}, "data: all 3 values in column 'a' are 5; allowed: at least two different values"),
+    "constant": (
+        "t.csv",
+        "a\n5\n5\n5\n",
+        {},
+        "data: all 3 values in column 'a' are 5; allowed: at least two different values",
+    ),
     "too few": ("t.csv", "a\n5\n6\n7\n", {"n_components": 2}, "holds 3 values; allowed: at least 2 x n_components = 4"),
     "empty": ("t.csv", "", {}, "data: 't.csv' cannot be read"),
     "header only": ("t.csv", "a\n", {}, "has no numeric column"),

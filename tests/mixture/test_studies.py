@@ -26,11 +26,24 @@ def _close_figures():
 
 def steps_table():
     """Two methods at three sizes: one linear and one quadratic in N."""
-    return pd.DataFrame([
-        {"method": method, "n": n, "seconds_per_sweep": n**power / 1e6, "ess_per_second": 1e6 / n**power, "moved": moved}
-        for n in (100, 1000, 3000)
-        for method, power, moved in (("gibbs", 1, 0.1), ("categorical-gibbs", 2, 0.08), ("metropolis", 1, 0.001),
-                                     ("marginal", 1, np.nan))])
+    return pd.DataFrame(
+        [
+            {
+                "method": method,
+                "n": n,
+                "seconds_per_sweep": n**power / 1e6,
+                "ess_per_second": 1e6 / n**power,
+                "moved": moved,
+            }
+            for n in (100, 1000, 3000)
+            for method, power, moved in (
+                ("gibbs", 1, 0.1),
+                ("categorical-gibbs", 2, 0.08),
+                ("metropolis", 1, 0.001),
+                ("marginal", 1, np.nan),
+            )
+        ]
+    )
 
 
 def test_growth_is_the_power_of_n():
@@ -68,15 +81,35 @@ def scaling_results():
     """Cost in proportion to N but for cells; a failed point and a second row of each point that must not count."""
     rows = []
     for n in (10, 1000, 10_000, 100_000):
-        for model, likelihood, step in (("marginal", "exact", "gibbs"), ("marginal", "grouped", "gibbs"),
-                                        ("latent", "exact", "gibbs"), ("latent", "exact", "metropolis")):
+        for model, likelihood, step in (
+            ("marginal", "exact", "gibbs"),
+            ("marginal", "grouped", "gibbs"),
+            ("latent", "exact", "gibbs"),
+            ("latent", "exact", "metropolis"),
+        ):
             cells = likelihood == "grouped"
-            rows += [{"point": f"{n} {model} {likelihood} {step}", "component": k, "n_samples": n, "model": model,
-                      "likelihood": likelihood, "latent_step": step, "chains": 2, "draws": 400, "tune": 100,
-                      "seconds_sampling": 5.0 if cells else n / 100, "smallest bulk ESS": 300.0,
-                      "label_ess": np.nan if model == "marginal" else 0.0 if step == "metropolis" else 200.0,
-                      "acceptance": 0.9, "moved": 0.1, "seconds_em": 7.0 if cells else n / 1e4, "status": "finished",
-                      "outcome": "untrusted" if step == "metropolis" else "trusted"} for k in (0, 1)]
+            rows += [
+                {
+                    "point": f"{n} {model} {likelihood} {step}",
+                    "component": k,
+                    "n_samples": n,
+                    "model": model,
+                    "likelihood": likelihood,
+                    "latent_step": step,
+                    "chains": 2,
+                    "draws": 400,
+                    "tune": 100,
+                    "seconds_sampling": 5.0 if cells else n / 100,
+                    "smallest bulk ESS": 300.0,
+                    "label_ess": np.nan if model == "marginal" else 0.0 if step == "metropolis" else 200.0,
+                    "acceptance": 0.9,
+                    "moved": 0.1,
+                    "seconds_em": 7.0 if cells else n / 1e4,
+                    "status": "finished",
+                    "outcome": "untrusted" if step == "metropolis" else "trusted",
+                }
+                for k in (0, 1)
+            ]
     return pd.DataFrame([*rows, {**rows[0], "point": "failed", "status": "failed"}])
 
 
@@ -85,7 +118,12 @@ def test_points_are_measured_once_and_by_their_worst_quantity():
     assert len(points) == 16 and set(points["method"]) == {"marginal", "marginal, cells", "gibbs", "metropolis"}
     post = scaling.rows_at_posts_size(points)
     assert post["seconds_per_sweep"]["marginal"] == pytest.approx(10 / (2 * 500))
-    assert post["ess_per_second"].to_dict() == {"marginal": 30.0, "marginal, cells": 60.0, "gibbs": 20.0, "metropolis": 0.0}
+    assert post["ess_per_second"].to_dict() == {
+        "marginal": 30.0,
+        "marginal, cells": 60.0,
+        "gibbs": 20.0,
+        "metropolis": 0.0,
+    }
 
 
 def test_exponents_are_those_of_the_largest_three_samples():
@@ -95,7 +133,8 @@ def test_exponents_are_those_of_the_largest_three_samples():
     points = scaling.measure_points(results)
     exponents = scaling.growth_by_method(points)
     assert exponents["seconds per sweep"].to_dict() == pytest.approx(
-        {"marginal": 1, "marginal, cells": 0, "gibbs": 1, "metropolis": 1}, abs=1e-12)
+        {"marginal": 1, "marginal, cells": 0, "gibbs": 1, "metropolis": 1}, abs=1e-12
+    )
     assert np.isnan(exponents["effective draws per second"]["metropolis"])
     assert scaling.growth_of_em(scaling.seconds_of_em(points)) == pytest.approx(1)
     assert list(scaling.costs_table(points).columns) == scaling.COLUMNS
@@ -108,14 +147,18 @@ def test_the_answer_on_scaling():
     assert "10 take 5.0, 1 times less" in text and "can be trusted" in text
     slow, fast = ({"metropolis": per_second, "marginal": 30.0} for per_second in (1.0, 20.0))
     cost = {"categorical-gibbs": 2.0, "gibbs": 1.0, "marginal": 1.0}
-    assert "MCMC does not scale" in say.scaling_text(slow, cost, 1.0) and "MCMC does scale" in say.scaling_text(fast, cost, 1.0)
+    assert "MCMC does not scale" in say.scaling_text(slow, cost, 1.0) and "MCMC does scale" in say.scaling_text(
+        fast, cost, 1.0
+    )
 
 
 def test_untrusted_points_are_crossed_out():
     points = scaling.measure_points(scaling_results())
     left, right = study_figures.draw_sweep_costs(points, scaling.seconds_of_em(points), scaling.METHODS).axes
     assert [len(line.get_xdata()) for line in left.lines if line.get_marker() == "x"] == [4]
-    assert [len(line.get_xdata()) for line in right.lines if line.get_marker() == "x"] == [0], "0 has no place on a logarithm"
+    assert [len(line.get_xdata()) for line in right.lines if line.get_marker() == "x"] == [0], (
+        "0 has no place on a logarithm"
+    )
 
 
 # -- priors -----------------------------------------------------------------------------------
@@ -128,10 +171,21 @@ def prior_results():
         for offset in (5.0, 20.0):
             for precision in (0.0001, 0.01, 0.1, 1.0):
                 moved = 6.0 if offset * precision * 100 / n >= 0.2 else 0.1 * precision
-                rows += [{"point": f"{n} {offset} {precision}", "component": k, "status": "finished", "outcome": "trusted",
-                          "n_samples": n, "means": [150.0, 200.0], "mean_prior_mean": [150.0 + offset, 200.0],
-                          "mean_prior_precision": [precision, precision], "mu_posterior_mean": 150 + 50 * k + moved * (1 - k),
-                          "mu_posterior_sd": 2.0} for k in (0, 1)]
+                rows += [
+                    {
+                        "point": f"{n} {offset} {precision}",
+                        "component": k,
+                        "status": "finished",
+                        "outcome": "trusted",
+                        "n_samples": n,
+                        "means": [150.0, 200.0],
+                        "mean_prior_mean": [150.0 + offset, 200.0],
+                        "mean_prior_precision": [precision, precision],
+                        "mu_posterior_mean": 150 + 50 * k + moved * (1 - k),
+                        "mu_posterior_sd": 2.0,
+                    }
+                    for k in (0, 1)
+                ]
     return pd.DataFrame([*rows, {**rows[0], "point": "failed", "status": "failed"}])
 
 
@@ -169,14 +223,20 @@ def test_warnings_are_counted_against_movements():
     assert (facts["caught"], facts["false"], facts["missed"]) == (pytest.approx(2 / 3), pytest.approx(1 / 3), 1)
     text = say.forecast_text(**facts)
     assert "does **not** reliably foretell it" in text and "It missed 1" in text
-    assert "It missed" not in say.forecast_text(1.0, 0.0, 0, 0.9) and "does foretell" in say.forecast_text(1.0, 0.0, 0, 0.9)
+    assert "It missed" not in say.forecast_text(1.0, 0.0, 0, 0.9) and "does foretell" in say.forecast_text(
+        1.0, 0.0, 0, 0.9
+    )
 
 
 def test_the_posts_own_priors_are_judged():
     facts = priors.misled_facts(priors.measure_shifts(prior_results()))
-    assert facts["like_the_posts"] == pytest.approx((0.01 - 0.00001) / 2) and facts["misled_share"] == pytest.approx(8 / 16)
+    assert facts["like_the_posts"] == pytest.approx((0.01 - 0.00001) / 2) and facts["misled_share"] == pytest.approx(
+        8 / 16
+    )
     assert facts["least_wrong"] == pytest.approx(5 * 0.1**0.5)
-    assert "**not right**" in say.misled_text(**facts) and "**right**" in say.misled_text(**facts | {"like_the_posts": 2.1})
+    assert "**not right**" in say.misled_text(**facts) and "**right**" in say.misled_text(
+        **facts | {"like_the_posts": 2.1}
+    )
     assert say.misled_text(0.1, 2.0, 0.0, None).endswith("0% of the posteriors are misled.")
 
 
@@ -196,19 +256,37 @@ def test_the_maps_mark_the_border_and_what_cannot_be_trusted():
 def ranks_table(fits=200):
     """One model with uniform ranks, one whose ranks are all small."""
     uniform = (np.arange(fits) + 0.5) / fits
-    return pd.concat([pd.DataFrame({"model": model, "replicate": range(fits), "parameter": "mu[0]", "rank": ranks,
-                                    "ess": ess, "seconds": 2.0})
-                      for model, ranks, ess in (("marginal", uniform, 150.0), ("latent", uniform**2, 50.0))])
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "model": model,
+                    "replicate": range(fits),
+                    "parameter": "mu[0]",
+                    "rank": ranks,
+                    "ess": ess,
+                    "seconds": 2.0,
+                }
+            )
+            for model, ranks, ess in (("marginal", uniform, 150.0), ("latent", uniform**2, 50.0))
+        ]
+    )
 
 
 def test_rank_differences_stay_in_the_band_where_calibrated():
     table = ranks_table()
     differences = rank_uniformity.rank_differences(table)
-    inside = differences["difference"].between(differences["low"], differences["high"]).groupby(differences["model"]).all()
+    inside = (
+        differences["difference"].between(differences["low"], differences["high"]).groupby(differences["model"]).all()
+    )
     assert inside.to_dict() == {"marginal": True, "latent": False}
     verdict = rank_uniformity.judge_ranks(table)
     largest = differences[differences["model"] == "latent"]["difference"].max()
-    assert verdict.set_index("model")["largest_difference"]["latent"] == pytest.approx(largest) == pytest.approx(0.25, abs=0.01)
+    assert (
+        verdict.set_index("model")["largest_difference"]["latent"]
+        == pytest.approx(largest)
+        == pytest.approx(0.25, abs=0.01)
+    )
 
 
 def test_models_are_summarised_in_their_order():
@@ -257,9 +335,22 @@ def coverage_table():
         for method in ("posterior", "EM"):
             for level in LEVELS:
                 share = level / 2 if method == "EM" and weight == 0.8 else level
-                rows += [{"separation": 2.0, "n": 50, "weight": weight, "method": method, "parameter": "mu[0]", "level": level,
-                          "truth": 0.0, "estimate": 0.5 + (-1) ** i, "low": np.nan if method == "EM" and i < 10 else -1.0,
-                          "high": 1.0, "covered": i >= round(100 * (1 - share))} for i in range(100)]
+                rows += [
+                    {
+                        "separation": 2.0,
+                        "n": 50,
+                        "weight": weight,
+                        "method": method,
+                        "parameter": "mu[0]",
+                        "level": level,
+                        "truth": 0.0,
+                        "estimate": 0.5 + (-1) ** i,
+                        "low": np.nan if method == "EM" and i < 10 else -1.0,
+                        "high": 1.0,
+                        "covered": i >= round(100 * (1 - share)),
+                    }
+                    for i in range(100)
+                ]
     return pd.DataFrame(rows)
 
 
@@ -281,7 +372,9 @@ def test_bias_and_coverage_by_method():
     bias = interval_coverage.bias_by_method(found)
     assert set(bias) == {"EM", "posterior"} and bias["EM"].iloc[0] == pytest.approx(0.5 / np.std([1, -1] * 50, ddof=1))
     by_method = interval_coverage.coverage_by_method(found)
-    assert by_method.loc[("EM", 0.95), "missing"] == pytest.approx(0.1) and by_method.loc[("posterior", 0.95), "far"] == 0
+    assert (
+        by_method.loc[("EM", 0.95), "missing"] == pytest.approx(0.1) and by_method.loc[("posterior", 0.95), "far"] == 0
+    )
 
 
 def test_a_panel_for_each_scenario():
@@ -295,7 +388,9 @@ def test_a_panel_for_each_scenario():
 def test_the_stored_coverage_can_be_drawn_again():
     """The name of a scenario's random streams is that under which the study was stored."""
     assert [each.stream for each in scenarios([2.0], [50, 300], [0.5])] == [
-        "Cell(separation=2.0, n=50, weight=0.5)", "Cell(separation=2.0, n=300, weight=0.5)"]
+        "Cell(separation=2.0, n=50, weight=0.5)",
+        "Cell(separation=2.0, n=300, weight=0.5)",
+    ]
     assert Scenario(2.0, 50, 0.8).truth.weights.tolist() == pytest.approx([0.8, 0.2])
 
 
@@ -303,10 +398,17 @@ def test_the_stored_coverage_can_be_drawn_again():
 
 
 def sweep_results():
-    return pd.DataFrame({
-        "point": ["a", "a", "b", "c"], "status": ["finished"] * 3 + ["failed"], "outcome": ["untrusted"] * 3 + ["failed"],
-        "failed_checks": ["largest R-hat; divergences"] * 2 + ["largest R-hat", None], "seconds_total": [30.0, 30.0, 90.0, 0.0],
-        "seconds_01_a": [10.0, 10.0, 20.0, np.nan], "seconds_02_b": [20.0, 20.0, 70.0, np.nan]})
+    return pd.DataFrame(
+        {
+            "point": ["a", "a", "b", "c"],
+            "status": ["finished"] * 3 + ["failed"],
+            "outcome": ["untrusted"] * 3 + ["failed"],
+            "failed_checks": ["largest R-hat; divergences"] * 2 + ["largest R-hat", None],
+            "seconds_total": [30.0, 30.0, 90.0, 0.0],
+            "seconds_01_a": [10.0, 10.0, 20.0, np.nan],
+            "seconds_02_b": [20.0, 20.0, 70.0, np.nan],
+        }
+    )
 
 
 def test_failed_checks_are_counted_by_point():
@@ -329,9 +431,23 @@ def test_the_verdict_of_a_sweep():
 
 
 def test_recovery_is_drawn_by_its_names():
-    recovery = pd.DataFrame([{"parameter": "mu", "component": 1, "of": kind, "points": 4, "bias": 0.1, "rmse": 0.2,
-                              "em_rmse": 0.3, "coverage": 0.75, "coverage_low": 0.3, "coverage_high": 0.95}
-                             for kind in ("finished", "trusted")])
+    recovery = pd.DataFrame(
+        [
+            {
+                "parameter": "mu",
+                "component": 1,
+                "of": kind,
+                "points": 4,
+                "bias": 0.1,
+                "rmse": 0.2,
+                "em_rmse": 0.3,
+                "coverage": 0.75,
+                "coverage_low": 0.3,
+                "coverage_high": 0.95,
+            }
+            for kind in ("finished", "trusted")
+        ]
+    )
     (ax,) = sweeps.draw_coverage(recovery, 0.95).axes
     assert [label.get_text() for label in ax.get_yticklabels()] == ["mean of component 1"]
     assert "lowest is 75%, of `mu[1]` over the finished points" in say_of_sweep.recovery_caption(0.95, recovery)
@@ -343,6 +459,7 @@ def test_recovery_is_drawn_by_its_names():
 
 def test_two_texts_of_one_name_are_refused():
     """A stored record names its function only."""
+
     def sweep_text():
         return ""
 

@@ -21,9 +21,19 @@ BAD = Check("smallest bulk ESS", 87.3, 400.0, False, "run longer")
 DOUBT = Check("prior sensitivity", 0.3459, 0.05, False, "state why")
 
 
-@pytest.mark.parametrize("value, error, text", [
-    (150.6995, 0.4487, "150.70"), (202.98, 1.504, "203.0"), (0.7283, 0.0163, "0.728"), (-3.21, 0.5, "−3.21"),
-    (12345.6, 250.0, "12,346"), (0.99996, 0.0996, "1.00"), (-0.001, 0.5, "0.00"), (1.0, 0.0, "1")])
+@pytest.mark.parametrize(
+    "value, error, text",
+    [
+        (150.6995, 0.4487, "150.70"),
+        (202.98, 1.504, "203.0"),
+        (0.7283, 0.0163, "0.728"),
+        (-3.21, 0.5, "−3.21"),
+        (12345.6, 250.0, "12,346"),
+        (0.99996, 0.0996, "1.00"),
+        (-0.001, 0.5, "0.00"),
+        (1.0, 0.0, "1"),
+    ],
+)
 def test_an_estimate_keeps_two_digits_of_its_error(value, error, text):
     assert estimate(value, error) == text
 
@@ -41,29 +51,81 @@ def test_what_is_no_number_is_a_dash_and_minus_zero_is_zero(value, text):
 
 
 def test_the_comparison_is_for_readers():
-    table = comparison_table(pd.DataFrame([{
-        "parameter": "mu", "component": 1, "truth": 200.0, "posterior_mean": 202.981, "posterior_sd": 1.504,
-        "interval_low": 199.97, "interval_high": 205.88, "em": 202.86, "em_se": 1.487, "difference_in_sds": 0.0805}]))
+    table = comparison_table(
+        pd.DataFrame(
+            [
+                {
+                    "parameter": "mu",
+                    "component": 1,
+                    "truth": 200.0,
+                    "posterior_mean": 202.981,
+                    "posterior_sd": 1.504,
+                    "interval_low": 199.97,
+                    "interval_high": 205.88,
+                    "em": 202.86,
+                    "em_se": 1.487,
+                    "difference_in_sds": 0.0805,
+                }
+            ]
+        )
+    )
     assert table.index.tolist() == ["mean of component 1"]
     assert table.iloc[0].to_dict() == {
-        "truth": "200.0", "posterior mean": "203.0", "posterior sd": "1.5", "interval from": "200.0", "to": "205.9",
-        "EM": "202.9", "EM's error": "1.5", "apart, in sds": "0.08"}
+        "truth": "200.0",
+        "posterior mean": "203.0",
+        "posterior sd": "1.5",
+        "interval from": "200.0",
+        "to": "205.9",
+        "EM": "202.9",
+        "EM's error": "1.5",
+        "apart, in sds": "0.08",
+    }
 
 
 def test_one_component_has_a_weight_without_uncertainty():
-    table = comparison_table(pd.DataFrame([{
-        "parameter": "w", "component": 0, "posterior_mean": 1.0, "posterior_sd": 0.0, "interval_low": 1.0,
-        "interval_high": 1.0, "em": 1.0, "em_se": np.nan, "difference_in_sds": 0.0}]))
+    table = comparison_table(
+        pd.DataFrame(
+            [
+                {
+                    "parameter": "w",
+                    "component": 0,
+                    "posterior_mean": 1.0,
+                    "posterior_sd": 0.0,
+                    "interval_low": 1.0,
+                    "interval_high": 1.0,
+                    "em": 1.0,
+                    "em_se": np.nan,
+                    "difference_in_sds": 0.0,
+                }
+            ]
+        )
+    )
     assert table.iloc[0]["posterior mean"] == "1" and table.iloc[0]["EM's error"] == "–"
 
 
 def test_the_posterior_is_shown_as_far_as_chance_allows():
-    table = posterior_table(pd.DataFrame(
-        {"mean": [150.6995], "sd": [0.4487], "hdi95_lb": [149.8255], "ess_bulk": [3246.2], "r_hat": [1.00012],
-         "mcse_mean": [0.0077], "mcse_sd": [0.0054]}, index=["mu[0]"]))
+    table = posterior_table(
+        pd.DataFrame(
+            {
+                "mean": [150.6995],
+                "sd": [0.4487],
+                "hdi95_lb": [149.8255],
+                "ess_bulk": [3246.2],
+                "r_hat": [1.00012],
+                "mcse_mean": [0.0077],
+                "mcse_sd": [0.0054],
+            },
+            index=["mu[0]"],
+        )
+    )
     assert table.loc["mean of component 0"].to_dict() == {
-        "mean": "150.700", "sd": "0.449", "interval from": "149.826", "bulk ESS": "3,246", "R\u2011hat": "1.000",
-        "error of mean": "0.008"}
+        "mean": "150.700",
+        "sd": "0.449",
+        "interval from": "149.826",
+        "bulk ESS": "3,246",
+        "R\u2011hat": "1.000",
+        "error of mean": "0.008",
+    }
 
 
 def test_what_the_priors_move_is_in_words():
@@ -74,8 +136,15 @@ def test_what_the_priors_move_is_in_words():
 
 
 def test_a_number_of_components_without_a_fit_has_dashes_and_says_whether_its_chains_count():
-    numbers = {"log_likelihood": -203.482, "bic": 442.22, "aic": 422.96, "icl": np.nan, "elpd": -212.2, "elpd_se": 8.5,
-               "weight": 1.0}
+    numbers = {
+        "log_likelihood": -203.482,
+        "bic": 442.22,
+        "aic": 422.96,
+        "icl": np.nan,
+        "elpd": -212.2,
+        "elpd_se": 8.5,
+        "weight": 1.0,
+    }
     table = counts_table(pd.DataFrame([{**numbers, "trusted": True}, {**numbers, "trusted": False}], index=[3, 4]))
     assert table.loc[3].tolist() == ["−203.5", "442.2", "423.0", "–", "−212.2", "8.5", "1.00", "trusted"]
     assert table.loc[4, "chains"] == "not trusted"
@@ -83,8 +152,10 @@ def test_a_number_of_components_without_a_fit_has_dashes_and_says_whether_its_ch
 
 def test_a_verdict_names_failures_first_and_says_what_to_do():
     lines = verdict_text([GOOD, BAD], [DOUBT], "slow mixing").splitlines()
-    assert lines[0] == ("**Not to be trusted.** 1 of 2 checks of the chains failed. The cause: no chain is stuck, yet together "
-                        "they have not settled. *What to do first:* take sampler: gibbs, or raise tune and draws.")
+    assert lines[0] == (
+        "**Not to be trusted.** 1 of 2 checks of the chains failed. The cause: no chain is stuck, yet together "
+        "they have not settled. *What to do first:* take sampler: gibbs, or raise tune and draws."
+    )
     assert [line[:3] for line in lines if line.startswith("- ")] == ["- ✗", "- ✓", "- ⚠"]
     assert "smallest bulk ESS 87.3 (at least 400). *What to do:* run longer." in lines[2]
     assert any(line.startswith("**One caution**") and "a reason" in line for line in lines)
@@ -109,8 +180,13 @@ def test_a_check_without_words_keeps_its_name():
 
 
 def test_the_answer_is_two_sentences_with_numbers():
-    text = answer_text(1000, Components([0.728, 0.272], [150.7, 203.0], [10.4, 17.8]),
-                       Components([0.016] * 2, [0.45, 1.5], [0.34, 1.2]), 0.15, True)
+    text = answer_text(
+        1000,
+        Components([0.728, 0.272], [150.7, 203.0], [10.4, 17.8]),
+        Components([0.016] * 2, [0.45, 1.5], [0.34, 1.2]),
+        0.15,
+        True,
+    )
     answer = "**2 Gaussian components**: one around 150.70 ± 0.45 with sd 10.40 ± 0.34, holding 73% of the values"
     assert answer in text.replace("\u00a0±\u00a0", " ± ") and " ± " not in text, "no line ends within a number"
     assert "agree to within 0.15" in text and "trusted" not in text
@@ -130,8 +206,12 @@ def stored(made):
 
 EVERY = {
     "text": lambda: verdict_text([GOOD, BAD._replace(value=np.nan)], [DOUBT], "slow mixing"),
-    "table": lambda: sensitivity_table(pd.DataFrame({"mu": [0.0, np.nan]}, pd.MultiIndex.from_tuples([("w", 0), ("sigma", 1)]))),
-    "components": lambda: answer_text(9, Components(*np.ones((3, 1))), Components(*np.zeros((3, 1))), np.float64(2), False),
+    "table": lambda: sensitivity_table(
+        pd.DataFrame({"mu": [0.0, np.nan]}, pd.MultiIndex.from_tuples([("w", 0), ("sigma", 1)]))
+    ),
+    "components": lambda: answer_text(
+        9, Components(*np.ones((3, 1))), Components(*np.zeros((3, 1))), np.float64(2), False
+    ),
 }
 
 
@@ -153,7 +233,9 @@ def test_an_output_that_records_nothing_stays():
     assert write_anew(output) is output
 
 
-@pytest.mark.parametrize("record", [{"function": "gone", "values": {}}, {"function": "verdict_text", "values": {"other": 1}}])
+@pytest.mark.parametrize(
+    "record", [{"function": "gone", "values": {}}, {"function": "verdict_text", "values": {"other": 1}}]
+)
 def test_what_cannot_be_written_anew_is_an_error(record):
     with pytest.raises((LookupError, TypeError)):
         write_anew({"output_type": "display_data", "data": {}, "metadata": {"wording": record}})

@@ -95,10 +95,14 @@ def test_chains_that_agree_are_said_to():
     assert kind == "agree" and modes.empty
 
 
-@pytest.mark.parametrize("where", [
-    np.array([[True], [False], [True], [False]]) & (np.arange(500) >= 0),
-    np.array([[True], [False], [False], [False]]) & (np.arange(500) < 250),
-], ids=["whole chains", "within a chain"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        np.array([[True], [False], [True], [False]]) & (np.arange(500) >= 0),
+        np.array([[True], [False], [False], [False]]) & (np.arange(500) < 250),
+    ],
+    ids=["whole chains", "within a chain"],
+)
 def test_permuted_labels_are_named_and_undone(where):
     good = chains()
     tree = tree_of(SAMPLE, switched(good, where))
@@ -205,7 +209,9 @@ def test_elpd_is_arvizs_for_values_and_counts_cells_as_often_as_they_hold(exact_
     each = np.repeat(cells.elpd_i.values, grouped_fit.sample.count)
     on_cells, se_on_cells = expected_log_predictive_density(grouped_fit.tree, cells)
     assert (on_cells, se_on_cells) == pytest.approx((each.sum(), each.std(ddof=1) * np.sqrt(len(each))))
-    assert on_cells - 200 * np.log(grouped_fit.sample.width) == pytest.approx(elpd, abs=0.5)  # mass over width is density
+    assert on_cells - 200 * np.log(grouped_fit.sample.width) == pytest.approx(
+        elpd, abs=0.5
+    )  # mass over width is density
 
 
 def test_a_flat_prior_moves_nothing_and_a_weak_one_little(exact_fit):

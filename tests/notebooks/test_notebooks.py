@@ -87,9 +87,12 @@ def without_comments(code):
 
 def closures(code):
     """The functions that code defines, but for a lambda that is nothing but one call."""
-    return [node for node in ast.walk(ast.parse(code))
-            if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda))
-            and not (isinstance(node, ast.Lambda) and isinstance(node.body, ast.Call))]
+    return [
+        node
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Lambda))
+        and not (isinstance(node, ast.Lambda) and isinstance(node.body, ast.Call))
+    ]
 
 
 def formatted_sentences(code):
@@ -122,14 +125,18 @@ def test_cells_define_no_function_and_write_no_sentence(path):
         assert "\\mathrm" not in text(cell)
 
 
-@pytest.mark.parametrize("code, found", [
-    ("def f(): pass", 1), ("f = lambda x: x + 1", 1), ("start(lambda: loo(tree))", 0), ("say.text(x)", 0)])
+@pytest.mark.parametrize(
+    "code, found",
+    [("def f(): pass", 1), ("f = lambda x: x + 1", 1), ("start(lambda: loo(tree))", 0), ("say.text(x)", 0)],
+)
 def test_a_closure_is_found(code, found):
     assert len(closures(code)) == found
 
 
 def test_a_sentence_is_found_and_a_path_is_not():
-    assert formatted_sentences('f"{n} values are misled by it"') and not formatted_sentences('f"{run_dir}/points/{name}"')
+    assert formatted_sentences('f"{n} values are misled by it"') and not formatted_sentences(
+        'f"{run_dir}/points/{name}"'
+    )
 
 
 @each
@@ -137,7 +144,9 @@ def test_stored_outputs_hold_no_error_warning_path_or_clock(path):
     for cell in cells(path, "code"):
         for output in cell["outputs"]:
             assert output["output_type"] != "error"
-            shown = json.dumps({kind: data for kind, data in output.get("data", {}).items() if not kind.startswith("image/")})
+            shown = json.dumps(
+                {kind: data for kind, data in output.get("data", {}).items() if not kind.startswith("image/")}
+            )
             shown += "".join(output.get("text", ""))
             assert "Warning" not in shown
             assert not re.search(r"(?<![\w.])/(home|root|work|tmp|usr)/", shown)
@@ -146,17 +155,35 @@ def test_stored_outputs_hold_no_error_warning_path_or_clock(path):
 
 @each_of_chain
 def test_every_stored_figure_says_what_it_shows(path):
-    figures = [(kind, o) for cell in cells(path, "code") for o in cell["outputs"] for kind in o.get("data", {})
-               if kind.startswith("image/")]
+    figures = [
+        (kind, o)
+        for cell in cells(path, "code")
+        for o in cell["outputs"]
+        for kind in o.get("data", {})
+        if kind.startswith("image/")
+    ]
     assert all(len(figure["metadata"][kind]["alt"]) > 20 for kind, figure in figures)
 
 
 def test_every_notebook_runs_by_itself_and_prints_what_it_stored(tmp_path):
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns(".*"))
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-q", "-p", "no:cacheprovider",
-         *(str(tmp_path / "notebooks" / path.name) for path in CHAIN)],
-        cwd=tmp_path, capture_output=True, text=True, timeout=600)
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--nbval-lax",
+            "--nbval-current-env",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            *(str(tmp_path / "notebooks" / path.name) for path in CHAIN),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stdout[-4000:]
     checked = [cell for path in CHAIN for cell in tagged(path, "nbval-check-output")]
     assert len(checked) >= 6 and all(cell["outputs"] for cell in checked), "nothing stored to check against"
@@ -171,9 +198,22 @@ def opened_lab(folder, root):
     places = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("RUNTIME", "CONFIG", "DATA")}
     token = secrets.token_hex(16)
     server = subprocess.Popen(
-        [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0",
-         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None", str(root)],
-        env=os.environ | places | {"JUPYTER_TOKEN": token}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        [
+            sys.executable,
+            "-m",
+            "jupyterlab",
+            "--no-browser",
+            "--allow-root",
+            "--ip=127.0.0.1",
+            "--port=0",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            "--LabApp.news_url=None",
+            str(root),
+        ],
+        env=os.environ | places | {"JUPYTER_TOKEN": token},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     told = Path(places["JUPYTER_RUNTIME_DIR"]) / f"jpserver-{server.pid}.json"
     try:
         begun = time.monotonic()
@@ -194,7 +234,7 @@ def test_in_jupyterlab_the_handles_move_the_priors(real_run, tmp_path):
     last = next(i for i, cell in enumerate(notebook["cells"]) if text(cell).startswith("explore_priors("))
     shutil.copytree(real_run, tmp_path / "runs" / "default")
     (tmp_path / "notebooks").mkdir()
-    (tmp_path / "notebooks" / source.name).write_text(json.dumps(notebook | {"cells": notebook["cells"][:last + 1]}))
+    (tmp_path / "notebooks" / source.name).write_text(json.dumps(notebook | {"cells": notebook["cells"][: last + 1]}))
     with opened_lab(tmp_path, tmp_path / "notebooks") as address:
         lab = open_browser()
         lab.set_window_size(1300, 1400)  # JupyterLab draws only the cells in view

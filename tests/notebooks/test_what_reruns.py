@@ -23,19 +23,23 @@ def code_of(number):
     return {path for path in paths if not path.startswith(TEXTS)}
 
 
-@pytest.mark.parametrize("edited, reruns", {
-    "mixture/check/verdict.py": ["03", "04"],
-    "mixture/check/comparison.py": ["03", "04"],
-    "mixture/bayes/gibbs.py": ["02", "04"],
-    "mixture/bayes/kernels.py": ["02", "04"],
-    "mixture/em.py": ["02", "04"],
-    "mixture/data/simulate.py": ["01", "02", "03", "04"],
-    "mixture/show/interactive.py": ["04"],
-    "mixture/show/text/chains.py": [],
-    "runner/run.py": [],
-    "parameters.py": [],
-    "mixture/studies/calibration.py": [],
-}.items(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    "edited, reruns",
+    {
+        "mixture/check/verdict.py": ["03", "04"],
+        "mixture/check/comparison.py": ["03", "04"],
+        "mixture/bayes/gibbs.py": ["02", "04"],
+        "mixture/bayes/kernels.py": ["02", "04"],
+        "mixture/em.py": ["02", "04"],
+        "mixture/data/simulate.py": ["01", "02", "03", "04"],
+        "mixture/show/interactive.py": ["04"],
+        "mixture/show/text/chains.py": [],
+        "runner/run.py": [],
+        "parameters.py": [],
+        "mixture/studies/calibration.py": [],
+    }.items(),
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_an_edit_reruns_the_notebooks_that_rest_on_it_and_no_other(edited, reruns):
     assert [number for number in CHAIN if edited in code_of(number)] == reruns
 

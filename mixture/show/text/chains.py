@@ -10,21 +10,38 @@ PASSED, FAILED, CAUTION = "✓", "✗", "⚠"
 # What a check means when it passes, when it fails, and which way its limit points.
 CHECKS = {
     "largest R-hat": ("The chains agree with each other", "The chains do not agree with each other", "at most"),
-    "smallest bulk ESS": ("Enough independent draws for the means", "Too few independent draws for the means", "at least"),
-    "smallest tail ESS": ("Enough independent draws for the intervals", "Too few independent draws for the intervals",
-                          "at least"),
+    "smallest bulk ESS": (
+        "Enough independent draws for the means",
+        "Too few independent draws for the means",
+        "at least",
+    ),
+    "smallest tail ESS": (
+        "Enough independent draws for the intervals",
+        "Too few independent draws for the intervals",
+        "at least",
+    ),
     "share of modes that no chain visited": ("Every mode was visited", "A mode was visited by no chain", "at most"),
     "smallest BFMI": ("The sampler reaches the tails", "The sampler creeps through the tails", "at least"),
     "divergences": ("No step went astray", "Steps went astray", "at most"),
     "draws at the largest tree depth": ("No path was cut short", "Paths were cut short", "at most"),
-    "LOO-PIT uniformity, p": ("The mixture has the sample's shape", "The mixture does not have the sample's shape",
-                              "at least"),
-    "LOO-PIT tails, p": ("The mixture has the sample's tails", "The mixture does not have the sample's tails", "at least"),
+    "LOO-PIT uniformity, p": (
+        "The mixture has the sample's shape",
+        "The mixture does not have the sample's shape",
+        "at least",
+    ),
+    "LOO-PIT tails, p": (
+        "The mixture has the sample's tails",
+        "The mixture does not have the sample's tails",
+        "at least",
+    ),
     "largest Pareto k": ("No single value decides the fit", "Single values decide the fit", "at most"),
     "prior sensitivity": ("The priors hardly matter", "The priors matter", "at most"),
     "cell width in smallest sds": ("The cells are narrow enough", "The cells are too wide", "at most"),
-    "distance to EM in posterior sds": ("The posterior mean is near EM's maximum",
-                                        "The posterior mean is far from EM's maximum", "at most"),
+    "distance to EM in posterior sds": (
+        "The posterior mean is near EM's maximum",
+        "The posterior mean is far from EM's maximum",
+        "at most",
+    ),
 }
 
 # Why chains disagree (`classify_chains`): the cause, what helps before anything else, and what the modes' table shows.
@@ -32,17 +49,20 @@ CAUSES = {
     "permuted labels": (
         "the chains give the same components different names",
         "keep the means ordered, or give them different priors",
-        "The chains disagree on the components' **names** only: put in the same order draw by draw, they agree."),
+        "The chains disagree on the components' **names** only: put in the same order draw by draw, they agree.",
+    ),
     "different modes": (
         "the chains settled on different answers",
         "take sampler: gibbs, which jumps between modes; longer chains would hardly help",
         "The chains found **different modes**, listed below with the mean log posterior of each. A mode lower by ten or more "
         "holds next to nothing and means that a chain was stuck; modes of similar height are both answers that the sample "
-        "allows."),
+        "allows.",
+    ),
     "slow mixing": (
         "no chain is stuck, yet together they have not settled",
         "take sampler: gibbs, or raise tune and draws",
-        "No chain is stuck apart, yet together they have not settled."),
+        "No chain is stuck apart, yet together they have not settled.",
+    ),
 }
 
 
@@ -75,12 +95,18 @@ def verdict_text(checks, cautions, kind="agree"):
     else:
         first = f"**The chains agree and can be trusted.** All {len(checks)} checks passed."
     doubt = {0: "", 1: ": no fault of the chains, but a reason to doubt the answer"}.get(
-        raised, ": no fault of the chains, but reasons to doubt the answer")
+        raised, ": no fault of the chains, but reasons to doubt the answer"
+    )
     second = f"**{counted(raised, 'caution').capitalize()}** about the model{doubt}."
     ordered = [sorted(some, key=lambda check: check["passed"]) for some in (checks, cautions)]
-    return "\n\n".join([
-        first, "\n".join(check_line(check) for check in ordered[0]),
-        second, "\n".join(check_line(check, CAUTION) for check in ordered[1])])
+    return "\n\n".join(
+        [
+            first,
+            "\n".join(check_line(check) for check in ordered[0]),
+            second,
+            "\n".join(check_line(check, CAUTION) for check in ordered[1]),
+        ]
+    )
 
 
 @wording
@@ -89,8 +115,13 @@ def agreement_text(kind):
     return "The chains agree." if kind == "agree" else f"{CAUSES[kind][2]} *What to do:* {CAUSES[kind][1]}."
 
 
-SAMPLERS = {"gibbs": "Gibbs sampling", "nuts": "NUTS on the PyMC model", "nutpie": "NUTS", "pymc": "NUTS", "latent": "NUTS and "
-            "assignments in turn"}
+SAMPLERS = {
+    "gibbs": "Gibbs sampling",
+    "nuts": "NUTS on the PyMC model",
+    "nutpie": "NUTS",
+    "pymc": "NUTS",
+    "latent": "NUTS and assignments in turn",
+}
 
 
 @wording
@@ -100,11 +131,15 @@ def beside_text(found):
         return "No other sampler was run beside this one: it would have taken longer than the fit, or K is 1."
     other = SAMPLERS[found["sampler"]]
     if not found["settled"]:
-        return (f"{other} was run beside it, but did not settle in its few draws (largest R\u2011hat "
-                f"{found['largest_rhat']:.2f}): it says nothing for or against.")
+        return (
+            f"{other} was run beside it, but did not settle in its few draws (largest R\u2011hat "
+            f"{found['largest_rhat']:.2f}): it says nothing for or against."
+        )
     alike = "finds the same posterior" if found["apart"] < 4 else "finds **another** posterior"
-    return (f"{other}, run beside it, {alike}: the means of all $\\mu_k$ and $\\sigma_k$ differ by at most {found['apart']:.1f} "
-            f"Monte Carlo standard errors (its own largest R\u2011hat {found['largest_rhat']:.2f}).")
+    return (
+        f"{other}, run beside it, {alike}: the means of all $\\mu_k$ and $\\sigma_k$ differ by at most {found['apart']:.1f} "
+        f"Monte Carlo standard errors (its own largest R\u2011hat {found['largest_rhat']:.2f})."
+    )
 
 
 @wording
@@ -112,21 +147,28 @@ def moves_text(moves):
     """How the sampler moved; `moves` is from `describe_moves`."""
     if moves.get("sampler") != "gibbs":
         return f"The draws come from {SAMPLERS.get(moves.get('sampler'), 'NUTS')}; what it tells of its paths is in the verdict."
-    names = ("" if moves["named_by"] == "mean" else
-             " Two components have nearly the same mean, so components are named by the values that belong to them, not by "
-             "the order of their means.")
-    return (f"The draws come from Gibbs sampling: {moves['sweeps']:,} sweeps a chain, {moves['sweeps_between_draws']:,} between two "
-            f"draws that were kept. {moves['jumps_accepted']:.0%} of the jumps between modes were accepted, and "
-            f"{moves['steps_accepted']:.0%} of the steps.{names}")
+    names = (
+        ""
+        if moves["named_by"] == "mean"
+        else " Two components have nearly the same mean, so components are named by the values that belong to them, not by "
+        "the order of their means."
+    )
+    return (
+        f"The draws come from Gibbs sampling: {moves['sweeps']:,} sweeps a chain, {moves['sweeps_between_draws']:,} between two "
+        f"draws that were kept. {moves['jumps_accepted']:.0%} of the jumps between modes were accepted, and "
+        f"{moves['steps_accepted']:.0%} of the steps.{names}"
+    )
 
 
 @wording
 def modes_table(modes):
     """The modes that hold draws or mass; `modes` is from `describe_modes`."""
     some = modes[(modes["held"] >= 0.005) | modes["missed"]]
-    columns = {"share of draws": [f"{held:.1%}" for held in some["held"]],
-               "by chain": [f"{least:.1%} to {most:.1%}" for least, most in zip(some["least"], some["most"], strict=True)],
-               **{name: [_rounded(values) for values in some[name]] for name in ("weights", "means", "sds")}}
+    columns = {
+        "share of draws": [f"{held:.1%}" for held in some["held"]],
+        "by chain": [f"{least:.1%} to {most:.1%}" for least, most in zip(some["least"], some["most"], strict=True)],
+        **{name: [_rounded(values) for values in some[name]] for name in ("weights", "means", "sds")},
+    }
     return pd.DataFrame(columns, index=pd.RangeIndex(1, len(some) + 1, name="mode"))
 
 
@@ -135,14 +177,20 @@ def modes_text(modes):
     """What the sample leaves open; `modes` is from `describe_modes`."""
     large = modes[modes["held"] >= 0.05]
     if modes["missed"].any():
-        return (f"**{counted(int(modes['missed'].sum()), 'mode').capitalize()}** of the posterior was visited by no chain: the draws "
-                "tell one side only.")
+        return (
+            f"**{counted(int(modes['missed'].sum()), 'mode').capitalize()}** of the posterior was visited by no chain: the draws "
+            "tell one side only."
+        )
     if len(large) < 2:
         return "One mode holds nearly all of the posterior: the sample leaves nothing of that kind open."
-    readings = "; ".join(f"{row['held']:.0%} for means around {_rounded(row['means'])}" for row in large.to_dict("records"))
-    return (f"The posterior has **{len(large)} modes** of weight, {'each' if len(large) > 2 else 'both'} an answer that the sample "
-            f"allows: {readings}. The means and intervals below average over them, so read the modes where they differ; more "
-            "values, or priors that rule one out, would decide.")
+    readings = "; ".join(
+        f"{row['held']:.0%} for means around {_rounded(row['means'])}" for row in large.to_dict("records")
+    )
+    return (
+        f"The posterior has **{len(large)} modes** of weight, {'each' if len(large) > 2 else 'both'} an answer that the sample "
+        f"allows: {readings}. The means and intervals below average over them, so read the modes where they differ; more "
+        "values, or priors that rule one out, would decide."
+    )
 
 
 @wording
@@ -168,15 +216,19 @@ def rank_caption(apart):
 @caption
 def memory_caption(draws):
     """Of the autocorrelation: how many draws are worth one that is independent."""
-    return (f"Autocorrelation by lag, one line a chain. For the means, {draws:.1f} draws at most are worth one independent "
-            "draw.")
+    return (
+        f"Autocorrelation by lag, one line a chain. For the means, {draws:.1f} draws at most are worth one independent "
+        "draw."
+    )
 
 
 @caption
 def growth_caption(limit, smallest):
     """Of the effective sample size as draws accumulate."""
-    return (f"Bulk (dark) and tail (light) effective sample size as draws accumulate (limit {limit}); the smallest bulk value "
-            f"of a mean or sd at the end is {smallest:,.0f}. The verdict also looks at the mixture's density and likelihood.")
+    return (
+        f"Bulk (dark) and tail (light) effective sample size as draws accumulate (limit {limit}); the smallest bulk value "
+        f"of a mean or sd at the end is {smallest:,.0f}. The verdict also looks at the mixture's density and likelihood."
+    )
 
 
 @caption
@@ -206,8 +258,10 @@ def replicates_caption(replicates):
 @caption
 def prediction_caption(elpd, elpd_error, pareto_k):
     """Of the leave-one-out ranks."""
-    return (f"Leave-one-out predictive ranks, difference from uniform; expected log predictive density "
-            f"{plus_minus(elpd, elpd_error)}, largest Pareto k {fixed(pareto_k, 2)}.")
+    return (
+        f"Leave-one-out predictive ranks, difference from uniform; expected log predictive density "
+        f"{plus_minus(elpd, elpd_error)}, largest Pareto k {fixed(pareto_k, 2)}."
+    )
 
 
 def _rounded(value):

@@ -22,9 +22,11 @@ def maximum_text(log_likelihood, bic, aic, icl, starts, best_starts, collapsed_s
     """How EM ended; `fell_back` says that variances had to be equal where free ones were asked for."""
     collapsed = f", {collapsed_starts} collapsed onto a value or two and were thrown away" if collapsed_starts else ""
     equal = " Every start with free variances collapsed, so all components share one here." if fell_back else ""
-    return (f"Log likelihood **{log_likelihood:.4f}**, BIC {bic:.2f}, AIC {aic:.2f}, ICL {icl:.2f} (smaller is better for all "
-            f"three). {best_starts} of {starts} starts ended at this maximum{collapsed}; EM "
-            f"{'converged' if converged else '**did not converge**'}.{equal}")
+    return (
+        f"Log likelihood **{log_likelihood:.4f}**, BIC {bic:.2f}, AIC {aic:.2f}, ICL {icl:.2f} (smaller is better for all "
+        f"three). {best_starts} of {starts} starts ended at this maximum{collapsed}; EM "
+        f"{'converged' if converged else '**did not converge**'}.{equal}"
+    )
 
 
 @wording
@@ -43,10 +45,15 @@ def bootstrap_text(n, replicates, errors, bootstrap):
     if not np.isfinite(errors["means"]).all():
         return "The curvature is **not** that of a maximum: EM stopped at a saddle, or the components cannot be told apart."
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = max(np.nanmax(np.abs(np.log(np.divide(bootstrap[name], errors[name])))) for name in errors
-                    if name != "weights" or len(errors["weights"]) > 1)
-    return (f"Over {replicates} bootstrap samples the standard errors {'agree' if ratio < 0.3 else '**disagree**'}: they differ "
-            f"by a factor of up to {np.exp(ratio):.2f}.")
+        ratio = max(
+            np.nanmax(np.abs(np.log(np.divide(bootstrap[name], errors[name]))))
+            for name in errors
+            if name != "weights" or len(errors["weights"]) > 1
+        )
+    return (
+        f"Over {replicates} bootstrap samples the standard errors {'agree' if ratio < 0.3 else '**disagree**'}: they differ "
+        f"by a factor of up to {np.exp(ratio):.2f}."
+    )
 
 
 @wording
@@ -60,24 +67,33 @@ def comparison_table(comparison):
     """
     rows = []
     for row in comparison.to_dict("records"):
+
         def rounded(name, row=row):
             return estimate(row[name], row["posterior_sd"])
 
-        rows.append({
-            "": f"{QUANTITIES[row['parameter']]} of component {row['component']}",
-            **({"truth": rounded("truth")} if "truth" in row else {}),
-            "posterior mean": rounded("posterior_mean"), "posterior sd": rounded("posterior_sd"),
-            "interval from": rounded("interval_low"), "to": rounded("interval_high"), "EM": rounded("em"),
-            **({"EM's error": estimate(row["em_se"], row["em_se"])} if "em_se" in row else {}),
-            "apart, in sds": fixed(row["difference_in_sds"], 2)})
+        rows.append(
+            {
+                "": f"{QUANTITIES[row['parameter']]} of component {row['component']}",
+                **({"truth": rounded("truth")} if "truth" in row else {}),
+                "posterior mean": rounded("posterior_mean"),
+                "posterior sd": rounded("posterior_sd"),
+                "interval from": rounded("interval_low"),
+                "to": rounded("interval_high"),
+                "EM": rounded("em"),
+                **({"EM's error": estimate(row["em_se"], row["em_se"])} if "em_se" in row else {}),
+                "apart, in sds": fixed(row["difference_in_sds"], 2),
+            }
+        )
     return pd.DataFrame(rows).set_index("").rename_axis("parameter")
 
 
 @caption
 def fits_caption(interval, components, apart):
     """Of the main figure; `apart` is the largest difference of the two fits in posterior sds."""
-    return (f"Posterior mean density with its {interval:.0%} band, the {components} components and EM; the two fits differ by at "
-            f"most {apart:.2f} posterior standard deviations.")
+    return (
+        f"Posterior mean density with its {interval:.0%} band, the {components} components and EM; the two fits differ by at "
+        f"most {apart:.2f} posterior standard deviations."
+    )
 
 
 @wording
@@ -89,8 +105,10 @@ def fits_alt(n):
 @caption
 def membership_caption(interval, unsure):
     """Of the memberships; `unsure` is the share of values without a likely component."""
-    return (f"Posterior mean membership probability with its {interval:.0%} interval; {unsure:.1%} of the values have no "
-            "component with probability 0.9 or more.")
+    return (
+        f"Posterior mean membership probability with its {interval:.0%} interval; {unsure:.1%} of the values have no "
+        "component with probability 0.9 or more."
+    )
 
 
 @wording
@@ -108,11 +126,19 @@ def counts_table(counts):
     counts : pandas.DataFrame
         From `choose_component_count`.
     """
-    decimals = {"log_likelihood": ("log likelihood", 1), "bic": ("BIC", 1), "aic": ("AIC", 1), "icl": ("ICL", 1),
-                "elpd": ("left out", 1), "elpd_se": ("its error", 1), "weight": ("stacking weight", 2)}
+    decimals = {
+        "log_likelihood": ("log likelihood", 1),
+        "bic": ("BIC", 1),
+        "aic": ("AIC", 1),
+        "icl": ("ICL", 1),
+        "elpd": ("left out", 1),
+        "elpd_se": ("its error", 1),
+        "weight": ("stacking weight", 2),
+    }
     table = {words: [fixed(value, places) for value in counts[name]] for name, (words, places) in decimals.items()}
-    return pd.DataFrame({**table, "chains": ["trusted" if each else "not trusted" for each in counts["trusted"]]},
-                        index=counts.index)
+    return pd.DataFrame(
+        {**table, "chains": ["trusted" if each else "not trusted" for each in counts["trusted"]]}, index=counts.index
+    )
 
 
 @wording
@@ -134,30 +160,43 @@ def counts_text(counts):
     near = [int(k) for k in sound.index[sound["elpd"] > sound["elpd"].max() - 4] if k != best["leave-one-out"]]
     agree = len(set(best.values())) == 1
     choices = ", ".join(f"{name} {k}" for name, k in best.items())
-    words = [f"The criteria **agree on** **{best['BIC']}** components." if agree else
-             f"The criteria **disagree** on the number of components: {choices}."]
+    words = [
+        f"The criteria **agree on** **{best['BIC']}** components."
+        if agree
+        else f"The criteria **disagree** on the number of components: {choices}."
+    ]
     if not agree:
-        words.append("BIC looks for the number that generated the sample, AIC and leave-one-out for the best prediction, ICL for "
-                     "well separated groups.")
+        words.append(
+            "BIC looks for the number that generated the sample, AIC and leave-one-out for the best prediction, ICL for "
+            "well separated groups."
+        )
     if near:
-        words.append(f"By leave-one-out prediction {', '.join(map(str, near))} would do as well (within 4 of the best).")
+        words.append(
+            f"By leave-one-out prediction {', '.join(map(str, near))} would do as well (within 4 of the best)."
+        )
     doubtful = [int(k) for k in counts.index[~counts["trusted"].astype(bool)]]
     if doubtful:
-        words.append(f"**The chains of K = {', '.join(map(str, doubtful))} are not to be trusted** and are left out of the "
-                     "comparison by prediction.")
+        words.append(
+            f"**The chains of K = {', '.join(map(str, doubtful))} are not to be trusted** and are left out of the "
+            "comparison by prediction."
+        )
     collapsed = [int(k) for k in counts.index[counts["bic"].isna()]]
     if collapsed:
         words.append(f"Every start of EM collapsed for K = {listed(collapsed)}.")
     if len(sound) > 1:
-        words.append(f"Stacking gives K = {int(sound['weight'].idxmax())} the largest weight, {sound['weight'].max():.2f}.")
+        words.append(
+            f"Stacking gives K = {int(sound['weight'].idxmax())} the largest weight, {sound['weight'].max():.2f}."
+        )
     return " ".join(words)
 
 
 @caption
 def counts_caption(k_max):
     """Of the criteria."""
-    return (f"Criteria for 1 to {k_max} components, the best of each in a larger ring; hollow where the chains are not "
-            "trusted.")
+    return (
+        f"Criteria for 1 to {k_max} components, the best of each in a larger ring; hollow where the chains are not "
+        "trusted."
+    )
 
 
 @wording
@@ -181,15 +220,22 @@ def answer_text(n, means, sds, apart, trusted):
     trusted : bool
     """
     rows = zip(*(values[field] for field in ("weights", "means", "sds") for values in (means, sds)), strict=True)
-    parts = [f"{plus_minus(m, dm)} with sd {plus_minus(s, ds)}"
-             + (f", holding {100 * w:.{decimals_for(100 * dw, 1)}f}% of the values" if len(means["weights"]) > 1 else "")
-             for w, dw, m, dm, s, ds in rows]
+    parts = [
+        f"{plus_minus(m, dm)} with sd {plus_minus(s, ds)}"
+        + (f", holding {100 * w:.{decimals_for(100 * dw, 1)}f}% of the values" if len(means["weights"]) > 1 else "")
+        for w, dw, m, dm, s, ds in rows
+    ]
     components = f"{len(parts)} Gaussian component{'s' if len(parts) > 1 else ''}"
     where = f"one around {parts[0]}" if len(parts) > 1 else f"around {parts[0]}"
     places = "; ".join([where, *(f"one around {part}" for part in parts[1:])])
-    agree = (f"agree to within {apart:.2f} posterior standard deviations" if apart < 1 else
-             f"differ by up to {apart:.1f} posterior standard deviations")
-    doubt = "" if trusted else "**Do not trust these numbers:** the chains behind them failed their checks. As they stand, "
+    agree = (
+        f"agree to within {apart:.2f} posterior standard deviations"
+        if apart < 1
+        else f"differ by up to {apart:.1f} posterior standard deviations"
+    )
+    doubt = (
+        "" if trusted else "**Do not trust these numbers:** the chains behind them failed their checks. As they stand, "
+    )
     return f"{doubt}{'The' if trusted else 'the'} {n:,} values are described by **{components}**: {places}. Bayes and EM {agree}."
 
 
@@ -197,7 +243,10 @@ def answer_text(n, means, sds, apart, trusted):
 def truth_text(inside, intervals, interval, apart, trusted):
     """How many intervals hold the truth; `inside` is None where it is not known."""
     if inside is None:
-        return ("The truth is not known here: what the sample can say is in the intervals above"
-                + ("." if trusted else ", once the chains can be trusted."))
-    return (f"The truth is known here: {inside} of {intervals} intervals of {interval:.0%} hold it. The post found EM and MCMC in "
-            f"agreement; this report {'does too' if apart < 1 and trusted else 'does not'}.")
+        return "The truth is not known here: what the sample can say is in the intervals above" + (
+            "." if trusted else ", once the chains can be trusted."
+        )
+    return (
+        f"The truth is known here: {inside} of {intervals} intervals of {interval:.0%} hold it. The post found EM and MCMC in "
+        f"agreement; this report {'does too' if apart < 1 and trusted else 'does not'}."
+    )

@@ -8,8 +8,11 @@ from mixture.show.text.wording import caption, wording
 # ArviZ's names for the columns of a summary.
 COLUMNS = {"ess_bulk": "bulk ESS", "ess_tail": "tail ESS", "r_hat": "R\u2011hat", "mcse_mean": "error of mean"}
 
-SD_PRIORS = {"uniform": r"\mathrm{{Uniform}}(0, {0:.4g})", "halfnormal": r"\mathrm{{HalfNormal}}({0:.4g})",
-             "lognormal": r"\mathrm{{LogNormal}}(\log {0:.4g}, 1)"}
+SD_PRIORS = {
+    "uniform": r"\mathrm{{Uniform}}(0, {0:.4g})",
+    "halfnormal": r"\mathrm{{HalfNormal}}({0:.4g})",
+    "lognormal": r"\mathrm{{LogNormal}}(\log {0:.4g}, 1)",
+}
 
 
 @wording
@@ -23,8 +26,10 @@ def priors_text(mean_center, mean_precision, sd_family, sd_scale, weight_concent
     """The priors as formulas; arguments as the attributes of `Priors`."""
     concentrations = ", ".join([f"{weight_concentration:g}"] * len(mean_center))
     lines = [rf"w \sim \mathrm{{Dirichlet}}({concentrations})"]
-    lines += [rf"\mu_{{{k}}} \sim \mathrm{{Normal}}({center:.4g}, {precision**-0.5:.4g})"
-              for k, (center, precision) in enumerate(zip(mean_center, mean_precision, strict=True))]
+    lines += [
+        rf"\mu_{{{k}}} \sim \mathrm{{Normal}}({center:.4g}, {precision**-0.5:.4g})"
+        for k, (center, precision) in enumerate(zip(mean_center, mean_precision, strict=True))
+    ]
     lines += [rf"\sigma_k \sim {SD_PRIORS[sd_family].format(sd_scale)}"]
     return "\n\n".join(f"$${line}$$" for line in lines)
 
@@ -32,15 +37,18 @@ def priors_text(mean_center, mean_precision, sd_family, sd_scale, weight_concent
 @caption
 def prior_caption(drawn, covered):
     """Of the mixtures drawn from the priors: how many, and the share of their means within the sample's range."""
-    return (f"{drawn} mixtures drawn from the priors (lines) over the sample (grey); {covered:.0%} of the prior's component "
-            "means lie within the range of the sample.")
+    return (
+        f"{drawn} mixtures drawn from the priors (lines) over the sample (grey); {covered:.0%} of the prior's component "
+        "means lie within the range of the sample."
+    )
 
 
 @wording
 def em_table(weights, means, sds):
     """EM's best maximum, which half of the chains start near."""
-    return pd.DataFrame({"weight": [fixed(w, 2) for w in weights], "mean": [f"{m:.5g}" for m in means],
-                         "sd": [f"{s:.4g}" for s in sds]}).rename_axis("component")
+    return pd.DataFrame(
+        {"weight": [fixed(w, 2) for w in weights], "mean": [f"{m:.5g}" for m in means], "sd": [f"{s:.4g}" for s in sds]}
+    ).rename_axis("component")
 
 
 @wording
@@ -60,12 +68,16 @@ def posterior_table(summary, columns=None):
     columns : list of str, optional
         Of the summary, those to show; by default all but the error of the sd.
     """
-    places = [column for column in summary if column in ("mean", "sd", "median", "mad") or column.endswith(("_lb", "_ub"))]
+    places = [
+        column for column in summary if column in ("mean", "sd", "median", "mad") or column.endswith(("_lb", "_ub"))
+    ]
     shown = pd.DataFrame(index=summary.index)
     for column in columns or summary.columns.drop("mcse_sd", errors="ignore"):
         if column in places:
-            shown[column] = [fixed(value, decimals_for(error, 1)) if error > 0 else f"{value:.4g}"
-                             for value, error in zip(summary[column], summary["mcse_mean"], strict=True)]
+            shown[column] = [
+                fixed(value, decimals_for(error, 1)) if error > 0 else f"{value:.4g}"
+                for value, error in zip(summary[column], summary["mcse_mean"], strict=True)
+            ]
         elif column.startswith("ess"):
             shown[column] = [fixed(value, 0) for value in summary[column]]
         elif column == "r_hat":
@@ -73,7 +85,9 @@ def posterior_table(summary, columns=None):
         else:
             shown[column] = [f"{value:.1g}" for value in summary[column]]
     words = COLUMNS | {column: {"_lb": "interval from", "_ub": "to"}.get(column[-3:], column) for column in places}
-    return shown.rename(columns=words).set_axis([component_name(name) for name in summary.index]).rename_axis("parameter")
+    return (
+        shown.rename(columns=words).set_axis([component_name(name) for name in summary.index]).rename_axis("parameter")
+    )
 
 
 @wording
@@ -86,5 +100,7 @@ def sensitivity_table(sensitivity):
         From `prior_sensitivity`: one row a parameter and component.
     """
     rows = [f"{QUANTITIES[parameter]} of component {component}" for parameter, component in sensitivity.index]
-    moved = {f"prior on {QUANTITIES[block]}s": [fixed(value, 3) for value in sensitivity[block]] for block in sensitivity}
+    moved = {
+        f"prior on {QUANTITIES[block]}s": [fixed(value, 3) for value in sensitivity[block]] for block in sensitivity
+    }
     return pd.DataFrame(moved, index=pd.Index(rows, name="parameter"))

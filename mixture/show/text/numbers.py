@@ -49,12 +49,12 @@ def short(value):
 
 
 def counted(number, word):
-    """"no cautions", "one caution", "2 cautions"."""
+    """ "no cautions", "one caution", "2 cautions"."""
     return f"{'no' if number == 0 else 'one' if number == 1 else number} {word}{'' if number == 1 else 's'}"
 
 
 def listed(parts):
-    """"a", "a and b", "a, b and c"."""
+    """ "a", "a and b", "a, b and c"."""
     *first, last = map(str, parts)
     return f"{', '.join(first)} and {last}" if first else last
 

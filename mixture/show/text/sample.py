@@ -23,11 +23,16 @@ def sample_text(summary, data, n_true, seed, dropped):
         Missing values left out.
     """
     source = f"read from {as_code(data)}" if data else f"drawn from a mixture of {n_true} Gaussians with seed {seed}"
-    kept = ("" if summary["exact"] else
-            f" They are kept as counts in {summary['rows']:,} cells {summary['width']:.3g} wide.")
+    kept = (
+        ""
+        if summary["exact"]
+        else f" They are kept as counts in {summary['rows']:,} cells {summary['width']:.3g} wide."
+    )
     left_out = f" {dropped:,} missing values were left out." if dropped else ""
-    return (f"The sample holds **{summary['n']:,} values** {source}. They run from {summary['low']:.4g} to "
-            f"{summary['high']:.4g}, with mean {summary['mean']:.4g} and standard deviation {summary['sd']:.4g}.{kept}{left_out}")
+    return (
+        f"The sample holds **{summary['n']:,} values** {source}. They run from {summary['low']:.4g} to "
+        f"{summary['high']:.4g}, with mean {summary['mean']:.4g} and standard deviation {summary['sd']:.4g}.{kept}{left_out}"
+    )
 
 
 @wording
@@ -43,10 +48,17 @@ def drawn_table(drawn, weights, means, sds):
     """
     columns = {
         "observations": [f"{size:,.0f}" for size in drawn["size"]],
-        "weight asked": weights, "weight drawn": drawn["size"] / drawn["size"].sum(),
-        "mean asked": means, "mean drawn": drawn["mean"], "sd asked": sds, "sd drawn": drawn["std"]}
-    rounded = {name: values if name == "observations" else [f"{value:.4g}" for value in values]
-               for name, values in columns.items()}
+        "weight asked": weights,
+        "weight drawn": drawn["size"] / drawn["size"].sum(),
+        "mean asked": means,
+        "mean drawn": drawn["mean"],
+        "sd asked": sds,
+        "sd drawn": drawn["std"],
+    }
+    rounded = {
+        name: values if name == "observations" else [f"{value:.4g}" for value in values]
+        for name, values in columns.items()
+    }
     return pd.DataFrame(rounded, index=pd.RangeIndex(len(drawn), name="component"))
 
 

@@ -17,8 +17,10 @@ def steps_caption(n, per_second):
         Effective draws per second of each method.
     """
     ratio = per_second["gibbs"] / per_second["categorical-gibbs"]
-    return (f"At N = {n:,} the exact conditional gives {ratio:,.0f} times the effective draws per second of PyMC's "
-            "categorical step.")
+    return (
+        f"At N = {n:,} the exact conditional gives {ratio:,.0f} times the effective draws per second of PyMC's "
+        "categorical step."
+    )
 
 
 @wording
@@ -45,7 +47,8 @@ def steps_text(n, moved, per_second, exponents):
         f"{exponents['categorical-gibbs']:.1f}, against {exponents['gibbs']:.1f} for the exact conditional and "
         f"{exponents['marginal']:.1f} for the marginal model. So the low acceptance rate is a property of the step, not of "
         f"the model: drawn from its exact conditional the same model gives {per_second['gibbs']:.0f} effective draws per "
-        f"second on one core at N = {n:,}. The most efficient of all is **{best}** with {per_second[best]:.0f}.")
+        f"second on one core at N = {n:,}. The most efficient of all is **{best}** with {per_second[best]:.0f}."
+    )
 
 
 # -- scaling ----------------------------------------------------------------------------------
@@ -76,7 +79,8 @@ def scaling_text(per_second, exponents, em_exponent):
         f"gives {per_second['metropolis']:.2g} effective draws per second, the marginal model {per_second['marginal']:.0f}. "
         f"One assignment after the other costs N to the power {exponents['categorical-gibbs']:.1f} a sweep, all at once from "
         f"the exact conditional {exponents['gibbs']:.1f}, and summed out {exponents['marginal']:.1f}; the time of EM grows as "
-        f"N to the power {em_exponent:.1f}.")
+        f"N to the power {em_exponent:.1f}."
+    )
 
 
 @wording
@@ -86,7 +90,8 @@ def cells_text(exponent, small_n, small_seconds, large_n, large_seconds, trusted
     return (
         f"Counted in cells the cost of a sweep {flat} (to the power {exponent:.2f}): {large_n:,} values take "
         f"{large_seconds:.1f} seconds of sampling, {small_n:,} take {small_seconds:.1f}, {large_seconds / small_seconds:.2g} "
-        f"times less; the chains of the largest sample {'can be' if trusted else 'can **not** be'} trusted.")
+        f"times less; the chains of the largest sample {'can be' if trusted else 'can **not** be'} trusted."
+    )
 
 
 @wording
@@ -107,14 +112,16 @@ def finished_text(finished, points):
 @caption
 def map_caption(misled, untrusted, points):
     """Below the map of shifts."""
-    return (f"Shift of the posterior means; {misled} of {points} posteriors are misled, {untrusted} cannot be trusted.")
+    return f"Shift of the posterior means; {misled} of {points} posteriors are misled, {untrusted} cannot be trusted."
 
 
 @wording
 def map_alt():
     """For who cannot see the map of shifts."""
-    return ("One heat map for each N: offset by precision, coloured by the shift of the posterior, with the border of the "
-            "misled region.")
+    return (
+        "One heat map for each N: offset by precision, coloured by the shift of the posterior, with the border of the "
+        "misled region."
+    )
 
 
 @wording
@@ -130,8 +137,10 @@ def border_text(precisions):
         return "No two samples are misled at the largest offset: there is nothing to compare."
     (small, low), *_, (large, high) = ((int(n), precision) for n, precision in precisions.items())
     withstands = "withstands a firmer prior" if high > low else "does not withstand a firmer prior"
-    return (f"At the largest offset, {small:,} values are misled from precision {low:g} on, {large:,} values from {high:g}: a "
-            f"larger sample {withstands}.")
+    return (
+        f"At the largest offset, {small:,} values are misled from precision {low:g} on, {large:,} values from {high:g}: a "
+        f"larger sample {withstands}."
+    )
 
 
 @caption
@@ -156,11 +165,16 @@ def misled_text(like_the_posts, limit, misled_share, least_wrong):
         Distance of a misleading prior's center from the truth, in prior sds: the smallest.
     """
     right = "**right**" if like_the_posts > limit else "**not right** about its own priors"
-    least = ("" if least_wrong is None else
-             f"; the least wrong prior among them has its center {least_wrong:.2g} of its own sds from the truth")
-    return (f"Priors about as firm and as near the truth as the post's, at its 1,000 values, move the means by "
-            f"{like_the_posts:.2g} posterior standard deviations: the post was {right}. Over the whole map "
-            f"{misled_share:.0%} of the posteriors are misled{least}.")
+    least = (
+        ""
+        if least_wrong is None
+        else f"; the least wrong prior among them has its center {least_wrong:.2g} of its own sds from the truth"
+    )
+    return (
+        f"Priors about as firm and as near the truth as the post's, at its 1,000 values, move the means by "
+        f"{like_the_posts:.2g} posterior standard deviations: the post was {right}. Over the whole map "
+        f"{misled_share:.0%} of the posteriors are misled{least}."
+    )
 
 
 @wording
@@ -177,11 +191,17 @@ def forecast_text(caught, false, missed, correlation):
         Of the ranks of sensitivity and movement.
     """
     useful = "does" if correlation > 0.5 and caught > 0.8 else "does **not** reliably"
-    blind = (f" It missed {missed}: it looks at small changes around one prior, and cannot see a jump that lies a decade "
-             "away." if missed else "")
-    return (f"One fit's power-scaling sensitivity {useful} foretell it: it warned before {caught:.0%} of the movements of a "
-            f"standard deviation or more, and {false:.0%} of its warnings came to nothing (rank correlation "
-            f"{correlation:.2f}).{blind}")
+    blind = (
+        f" It missed {missed}: it looks at small changes around one prior, and cannot see a jump that lies a decade "
+        "away."
+        if missed
+        else ""
+    )
+    return (
+        f"One fit's power-scaling sensitivity {useful} foretell it: it warned before {caught:.0%} of the movements of a "
+        f"standard deviation or more, and {false:.0%} of its warnings came to nothing (rank correlation "
+        f"{correlation:.2f}).{blind}"
+    )
 
 
 # -- calibration ------------------------------------------------------------------------------
@@ -190,10 +210,12 @@ def forecast_text(caught, false, missed, correlation):
 @wording
 def recipe_text(fits, n, mean_sd, sd_median, concentration, draws, tune):
     """The priors that truths are drawn from, and the fits; arguments as the attributes of `Recipe`."""
-    return (rf"$\mu_k \sim \mathrm{{Normal}}(0, {mean_sd:g})$, "
-            rf"$\log \sigma_k \sim \mathrm{{Normal}}(\log {sd_median:g}, 1)$, "
-            rf"$w \sim \mathrm{{Dirichlet}}({concentration:g}, {concentration:g})$; {fits} truths, {n} values each, "
-            f"one chain of {draws} draws after {tune} for tuning.")
+    return (
+        rf"$\mu_k \sim \mathrm{{Normal}}(0, {mean_sd:g})$, "
+        rf"$\log \sigma_k \sim \mathrm{{Normal}}(\log {sd_median:g}, 1)$, "
+        rf"$w \sim \mathrm{{Dirichlet}}({concentration:g}, {concentration:g})$; {fits} truths, {n} values each, "
+        f"one chain of {draws} draws after {tune} for tuning."
+    )
 
 
 @caption
@@ -223,12 +245,16 @@ def calibration_text(verdict, prob):
     for model, rows in verdict.groupby("model", sort=False):
         failed = rows[~rows["passed"]]
         state = "calibrated" if failed.empty else "NOT calibrated"
-        left = "".join(f"; {row.parameter} leaves its band at rank {row.at:.2f} by {row.largest_difference:+.3f}"
-                       for row in failed.itertuples())
+        left = "".join(
+            f"; {row.parameter} leaves its band at rank {row.at:.2f} by {row.largest_difference:+.3f}"
+            for row in failed.itertuples()
+        )
         lines.append(f"- The **{model}** model is **{state}**{left}.")
     every = "All" if verdict["passed"].all() else "Not all"
-    return "\n".join(lines) + (f"\n\n{every} {len(verdict)} distributions of ranks lie within their bands, which hold all of "
-                               f"calibrated ones with probability {prob:.0%}.")
+    return "\n".join(lines) + (
+        f"\n\n{every} {len(verdict)} distributions of ranks lie within their bands, which hold all of "
+        f"calibrated ones with probability {prob:.0%}."
+    )
 
 
 # -- coverage ---------------------------------------------------------------------------------
@@ -237,15 +263,19 @@ def calibration_text(verdict, prob):
 @caption
 def coverage_caption(posterior_far, em_far):
     """Below the panels of coverage: the shares of cases further from their level than chance explains."""
-    return (f"Coverage is further from its level than chance explains in {posterior_far:.0%} of the cases for the posterior, "
-            f"in {em_far:.0%} for EM.")
+    return (
+        f"Coverage is further from its level than chance explains in {posterior_far:.0%} of the cases for the posterior, "
+        f"in {em_far:.0%} for EM."
+    )
 
 
 @wording
 def coverage_alt(panels, levels):
     """For who cannot see the panels of coverage."""
-    return (f"{panels} panels of coverage by parameter, levels {', '.join(f'{level:.0%}' for level in levels)}, posterior and "
-            "EM side by side.")
+    return (
+        f"{panels} panels of coverage by parameter, levels {', '.join(f'{level:.0%}' for level in levels)}, posterior and "
+        "EM side by side."
+    )
 
 
 @wording
@@ -261,17 +291,25 @@ def coverage_text(top, posterior_bias, em_bias):
     """
     worst, cases = top["worst"], top["cases"]
     if top["em_failed"]:
-        em = (f"EM's {top['level']:.0%} intervals **fail** in {top['em_failed']} of {cases} cases; the posterior's hold in "
-              f"{top['rescued']} of these.")
+        em = (
+            f"EM's {top['level']:.0%} intervals **fail** in {top['em_failed']} of {cases} cases; the posterior's hold in "
+            f"{top['rescued']} of these."
+        )
     else:
         em = f"EM's {top['level']:.0%} intervals hold in all {cases} cases."
-    lowest = (f"EM's coverage is lowest for {worst['parameter']} with N = {worst['n']:g}, {worst['separation']:g} sds apart, "
-              f"weight {worst['weight']:g}: {worst['em']:.0%}, the posterior's there {worst['posterior']:.0%}. No interval "
-              f"could be had from EM in {top['em_missing']:.1%} of the fits.")
+    lowest = (
+        f"EM's coverage is lowest for {worst['parameter']} with N = {worst['n']:g}, {worst['separation']:g} sds apart, "
+        f"weight {worst['weight']:g}: {worst['em']:.0%}, the posterior's there {worst['posterior']:.0%}. No interval "
+        f"could be had from EM in {top['em_missing']:.1%} of the fits."
+    )
     if top["posterior_failed"]:
-        posterior = (f"The posterior's intervals **fail** too, in {top['posterior_failed']} of {cases} cases, lowest "
-                     f"{top['posterior_lowest']:.0%}.")
+        posterior = (
+            f"The posterior's intervals **fail** too, in {top['posterior_failed']} of {cases} cases, lowest "
+            f"{top['posterior_lowest']:.0%}."
+        )
     else:
         posterior = "The posterior's intervals hold everywhere."
-    return (f"{em} {lowest} {posterior} The largest bias is {posterior_bias:.2f} of an estimate's spread for the posterior's "
-            f"mean and {em_bias:.2f} for EM.")
+    return (
+        f"{em} {lowest} {posterior} The largest bias is {posterior_bias:.2f} of an estimate's spread for the posterior's "
+        f"mean and {em_bias:.2f} for EM."
+    )

@@ -18,8 +18,10 @@ def sweep_text(points, counts):
 @caption
 def outcomes_caption(points, counts):
     """Below the map of outcomes."""
-    return (f"{counts.get('trusted', 0) / points:.0%} of the points finished and can be trusted; a fraction in a cell counts "
-            "its trusted points.")
+    return (
+        f"{counts.get('trusted', 0) / points:.0%} of the points finished and can be trusted; a fraction in a cell counts "
+        "its trusted points."
+    )
 
 
 @wording
@@ -72,8 +74,10 @@ def recovery_table(recovery):
 def recovery_caption(interval, recovery):
     """Below the figure of coverage."""
     lowest = recovery.loc[recovery["coverage"].idxmin()]
-    return (f"Coverage of the {interval:.0%} intervals; the lowest is {lowest['coverage']:.0%}, of "
-            f"`{lowest['parameter']}[{lowest['component']}]` over the {lowest['of']} points.")
+    return (
+        f"Coverage of the {interval:.0%} intervals; the lowest is {lowest['coverage']:.0%}, of "
+        f"`{lowest['parameter']}[{lowest['component']}]` over the {lowest['of']} points."
+    )
 
 
 @wording
@@ -91,5 +95,7 @@ def seconds_table(seconds):
 @wording
 def seconds_text(total, heaviest):
     """Seconds of all points, and the notebook that took most of them, if any did."""
-    return (f"{total / 60:.1f} minutes of notebooks in all, most of it in {heaviest or 'none'}. Compilation is paid by the "
-            "first points of each worker and is in their time.")
+    return (
+        f"{total / 60:.1f} minutes of notebooks in all, most of it in {heaviest or 'none'}. Compilation is paid by the "
+        "first points of each worker and is in their time."
+    )

@@ -99,12 +99,18 @@ def write_anew(output):
     metadata = output.get("metadata", {})
     if RECORD in metadata:
         data, _ = _make(metadata[RECORD])._repr_mimebundle_()
-        return {**output, "data": {**output["data"], **{kind: text.splitlines(keepends=True) for kind, text in data.items()}}}
+        return {
+            **output,
+            "data": {**output["data"], **{kind: text.splitlines(keepends=True) for kind, text in data.items()}},
+        }
     images = {kind: about for kind, about in metadata.items() if isinstance(about, dict) and ALT_RECORD in about}
     if images and ALT_RECORD in metadata.get("records", {}):
         alt = str(_make(metadata["records"][ALT_RECORD]))
-        return {**output, "data": {**output["data"], "text/plain": [alt]},
-                "metadata": {**metadata, **{kind: {**about, ALT_RECORD: alt} for kind, about in images.items()}}}
+        return {
+            **output,
+            "data": {**output["data"], "text/plain": [alt]},
+            "metadata": {**metadata, **{kind: {**about, ALT_RECORD: alt} for kind, about in images.items()}},
+        }
     return output
 
 
@@ -112,7 +118,10 @@ def _encode(value):
     """A value as JSON holds it."""
     if isinstance(value, pd.DataFrame):
         frame = value.to_dict("split")
-        return {"frame": {part: _encode(frame[part]) for part in ("index", "columns", "data")}, "name": value.index.name}
+        return {
+            "frame": {part: _encode(frame[part]) for part in ("index", "columns", "data")},
+            "name": value.index.name,
+        }
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if hasattr(value, "tolist"):  # arrays and numbers of NumPy
