@@ -11,6 +11,7 @@ terms
     of a row, by component: weight x density, or weight x mass of the row's cell; their sum is the row's likelihood
 """
 
+import hashlib
 import math
 import os
 import tempfile
@@ -32,7 +33,7 @@ CELL_STEPS = (0.6, 1.7, 4.0)  # widths of the Metropolis steps on cells, in appr
 
 
 class _ContentLocator(UserWideCacheLocator):
-    """A folder of the user's, the same for every copy of this file with the same content; a temporary one if need be."""
+    """A folder of the user's, the same for every copy of the kernels with the same content; a temporary one if need be."""
 
     def __init__(self, py_func, py_file):
         super().__init__(py_func, py_file)
@@ -41,9 +42,14 @@ class _ContentLocator(UserWideCacheLocator):
             self._cache_path = os.path.join(folder, name)
             try:
                 self.ensure_cache_path()
-                return
+                if os.stat(self._cache_path).st_uid == os.getuid():  # what another user put there is not to be run
+                    return
             except OSError:
                 continue
+
+    def get_source_stamp(self):
+        """A digest of the function's file and of this one, which other kernels call into."""
+        return hashlib.sha256(Path(self._py_file).read_bytes() + Path(__file__).read_bytes()).digest()
 
 
 class _Impl(CompileResultCacheImpl):
@@ -397,10 +403,10 @@ def neighbours(mu, j, exchangeable):
 
 @njit(nogil=True)
 def sweep_values(rng, x, terms, w, mu, u, a, m, t, family, scale, floor, exchangeable):
-    """Assignments from their exact conditional, then weights, means and sds given them."""
-    rows, k = terms.shape
+    """Assignments from their exact conditional, then weights, means and sds given them; how many each component got."""
+    k = len(w)
     n, first, second = np.zeros(k), np.zeros(k), np.zeros(k)
-    for i in range(rows):
+    for i in range(len(x)):
         total = 0.0
         for j in range(k):
             total += terms[i, j]
@@ -427,6 +433,7 @@ def sweep_values(rng, x, terms, w, mu, u, a, m, t, family, scale, floor, exchang
             u[j] = draw_log_sd_from_prior(rng, family, scale, floor, beta)
         else:
             u[j] = slice_log_sd(rng, u[j], n[j], squares, family, scale, floor, beta)
+    return n
 
 
 @njit(nogil=True)
@@ -443,9 +450,9 @@ def log_mass_of_members(lower, upper, members, j, mean, log_sd):
 def sweep_cells(rng, lower, upper, count, terms, members, w, mu, u, a, m, t, family, scale, floor, exchangeable):
     """Each row's count split among the components, then weights given the split, means and sds by Metropolis steps.
 
-    The steps' width depends on the split alone, so that they are symmetric.
+    The steps' width depends on the split alone, so that they are symmetric. Returns how many each component got.
     """
-    rows, k = terms.shape
+    rows, k = len(lower), len(w)
     n = np.zeros(k)
     for i in range(rows):
         rest, total = count[i], 0.0
@@ -488,6 +495,7 @@ def sweep_cells(rng, lower, upper, count, terms, members, w, mu, u, a, m, t, fam
             new = prior + log_mass_of_members(lower, upper, members, j, mean, log_sd)
             if math.log(1.0 - rng.random()) < new - now:
                 mu[j], u[j], now = mean, log_sd, new
+    return n
 
 
 # -- moves on the marginal likelihood ---------------------------------------------------------

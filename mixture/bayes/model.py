@@ -10,6 +10,7 @@ import xarray as xr
 from pymc.distributions.transforms import Interval, ordered
 from scipy import special, stats
 
+from mixture.bayes.kernels import BETA_RATE, BETA_SHAPE, PRECISION_SHAPE
 from mixture.components import NAMES, Components, mixture_log_likelihood, sort_components
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
@@ -31,10 +32,12 @@ class Priors:
     ----------
     mean_center, mean_precision : ndarray, shape (K,)
         Of each component's Normal prior; data units, 1 / data units^2.
-    sd_family : {"uniform", "halfnormal", "lognormal"}
+    sd_family : {"uniform", "halfnormal", "lognormal", "hierarchical"}
     sd_scale : float
         Upper end (uniform), scale (halfnormal) or median (lognormal, whose
-        log has sd 1); data units.
+        log has sd 1), or the range R of the hierarchical family of Richardson
+        & Green (1997): precisions ~ Gamma(2, beta), beta ~ Gamma(0.2, 10 / R^2);
+        data units.
     weight_concentration : float
     """
 
@@ -76,11 +79,15 @@ class Priors:
         -------
         weights : ndarray, shape (...)
         means, sds : ndarray, shape (..., K)
+            Of the hierarchical family, in which the sds depend on one another,
+            the sds' is joint: shape (..., 1).
         """
         w, mu, sigma = components
         k, a, scale = w.shape[-1], self.weight_concentration, self.sd_scale
         weights = special.gammaln(k * a) - k * special.gammaln(a) + (a - 1) * np.log(w).sum(axis=-1)
         means = (np.log(self.mean_precision / (2 * np.pi)) - self.mean_precision * (mu - self.mean_center) ** 2) / 2
+        if self.sd_family == "hierarchical":
+            return weights, means, log_hierarchical_sds(sigma, w.shape[-1], scale)[..., None]
         sds = {
             "uniform": stats.uniform(0, scale),
             "halfnormal": stats.halfnorm(0, scale),
@@ -93,6 +100,9 @@ class Priors:
             return rng.uniform(0, self.sd_scale, shape)
         if self.sd_family == "halfnormal":
             return np.abs(rng.normal(0, self.sd_scale, shape))
+        if self.sd_family == "hierarchical":
+            beta = rng.gamma(BETA_SHAPE, self.sd_scale**2 / BETA_RATE, (shape[0], 1))
+            return (rng.gamma(PRECISION_SHAPE, size=shape) / np.maximum(beta, 1e-300)) ** -0.5
         return self.sd_scale * np.exp(rng.normal(size=shape))
 
 
@@ -110,7 +120,7 @@ def choose_priors(
     Means: Normal around the midrange with the range as sd (Richardson & Green
     1997). sds: lognormal with median range / 6K, as if K components stood side
     by side and filled the range, which keeps them away from zero; uniform up
-    to, or halfnormal with scale, half the range.
+    to, or halfnormal with scale, half the range; hierarchical by the range.
 
     Parameters
     ----------
@@ -126,7 +136,7 @@ def choose_priors(
     """
     spread, middle = sample.high - sample.low, (sample.low + sample.high) / 2
     if sd_prior_scale is None:
-        sd_prior_scale = spread / (6 * n_components if sd_prior == "lognormal" else 2)
+        sd_prior_scale = spread / {"lognormal": 6 * n_components, "hierarchical": 1}.get(sd_prior, 2)
     if mean_prior_mean is None:
         mean_prior_mean = np.full(n_components, middle)
     if mean_prior_precision is None:
@@ -216,12 +226,40 @@ def likelihood_data(sample):
     return {"edges": np.insert(lower, last + 1, upper[last]), "count": np.insert(count, last[:-1] + 1, 0)}
 
 
+def log_hierarchical_sds(sigma, k, scale, log=np.log):
+    """Joint log prior density of K sds, of which beta is integrated out.
+
+    Richardson & Green (1997): precisions ~ Gamma(2, beta), beta ~ Gamma(0.2, 10 / scale^2).
+
+    Parameters
+    ----------
+    sigma : ndarray or TensorVariable, shape (..., K)
+        `log` is NumPy's or PyTensor's, whichever the sds are of.
+    k : int
+    scale : float
+        Data units, as the sds.
+
+    Returns
+    -------
+    ndarray or TensorVariable, shape (...)
+    """
+    rate, shape = BETA_RATE / scale**2, BETA_SHAPE + PRECISION_SHAPE * k
+    constant = k * np.log(2) + BETA_SHAPE * np.log(rate) + special.gammaln(shape)
+    constant -= special.gammaln(BETA_SHAPE) + k * special.gammaln(PRECISION_SHAPE)
+    powers = (2 * PRECISION_SHAPE + 1) * log(sigma).sum(axis=-1)
+    return constant - powers - shape * log(rate + (sigma**-2.0).sum(axis=-1))
+
+
 def _sd_prior(priors):
     shape = {"dims": "component", "shape": len(priors.mean_center)}
     if priors.sd_family == "uniform":
         return pm.Uniform("sigma", 0, priors.sd_scale, default_transform=BETWEEN_BOUNDS, **shape)
     if priors.sd_family == "halfnormal":
         return pm.HalfNormal("sigma", priors.sd_scale, **shape)
+    if priors.sd_family == "hierarchical":
+        sigma = pm.HalfFlat("sigma", **shape)
+        pm.Potential("sigma_prior", log_hierarchical_sds(sigma, len(priors.mean_center), priors.sd_scale, pt.log))
+        return sigma
     return pm.LogNormal("sigma", np.log(priors.sd_scale), 1, **shape)
 
 
@@ -307,7 +345,9 @@ def add_log_prior(tree, priors):
     """
     draws, posterior = posterior_draws(tree), tree["posterior"]
     w, mu, sigma = priors.log_density(draws)
-    terms = {"mu": (("chain", "draw", "component"), mu), "sigma": (("chain", "draw", "component"), sigma)}
+    by_component = ("chain", "draw", "component")
+    terms = {"mu": (by_component, mu)}
+    terms["sigma"] = (by_component[:2], sigma[..., 0]) if priors.sd_family == "hierarchical" else (by_component, sigma)
     if draws.weights.shape[-1] > 1:
         terms["w"] = (("chain", "draw"), w)
     tree["log_prior"] = xr.Dataset(terms, {dim: posterior[dim] for dim in ("chain", "draw", "component")})

@@ -1,0 +1,264 @@
+"""The posterior of the number of components, by telescoping sampling.
+
+Fruehwirth-Schnatter, Malsiner-Walli & Gruen (2021, "Generalized mixtures of finite mixtures and telescoping
+sampling"), by default under the priors of Richardson & Green (1997), for which p(K | galaxies) is published.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+
+import numpy as np
+import xarray as xr
+from arviz_stats.base import array_stats
+from scipy import special, stats
+
+from mixture.bayes.kernels_unknown import run_telescoping
+from mixture.bayes.model import choose_priors
+from mixture.bayes.target import Target
+from mixture.data.sample import Sample
+from mixture.parallel import available_cores
+
+MOST = 30  # components, as in Richardson & Green
+RHAT_LIMIT, ESS_PER_CHAIN = 1.01, 100  # Vehtari et al. 2021
+LARGEST_ERROR = 0.003  # of a probability of K: what a run is lengthened for
+MOST_OPERATIONS = 6e8  # sweeps x rows x filled components of a chain: about a quarter of a minute on one core
+BLOCK_OPERATIONS = 1e6  # between two looks at whether to stop
+FIRST = (1, 3, 6, 10)  # components that chains start with
+QUANTITIES = ("k", "k_filled", "log_likelihood", "log_smallest_sd", "squared_shares")  # what chains are compared by
+
+# log p(K) for K = 1, 2, ..., up to a constant.
+COUNT_PRIORS = {
+    "uniform": lambda k: np.zeros(len(k)),  # Richardson & Green 1997
+    "poisson": lambda k: stats.poisson.logpmf(k, 1),  # Nobile 2005: Poisson(1), at least one
+    "bnb": lambda k: stats.betanbinom.logpmf(k - 1, 1, 4, 3),  # Fruehwirth-Schnatter et al. 2021: K - 1 ~ BNB(1, 4, 3)
+}
+
+
+def log_count_prior(name: str, most: int = MOST) -> np.ndarray:
+    """Log prior of 1 to `most` components, shape (most,); names as in `COUNT_PRIORS`."""
+    return special.log_softmax(COUNT_PRIORS[name](np.arange(1, most + 1)))
+
+
+def reweigh_counts(p_k: np.ndarray, given: str, other: str) -> np.ndarray:
+    """The posterior of K under another prior of K: exact, since the sample speaks through K alone.
+
+    Parameters
+    ----------
+    p_k : ndarray, shape (most,)
+    given, other : str
+        As in `COUNT_PRIORS`.
+
+    Returns
+    -------
+    ndarray, shape (most,)
+    """
+    with np.errstate(divide="ignore"):
+        return special.softmax(np.log(p_k) + log_count_prior(other, len(p_k)) - log_count_prior(given, len(p_k)))
+
+
+def sample_component_counts(
+    sample: Sample,
+    rng: np.random.Generator,
+    count_prior: str = "uniform",
+    sd_prior: str = "hierarchical",
+    sd_prior_scale: float | None = None,
+    weight_concentration: float = 1.0,
+    chains: int = 4,
+    draws: int = 1000,
+    tune: int = 1000,
+    most: int = MOST,
+    most_operations: float = MOST_OPERATIONS,
+    progress: Callable[[int, int], None] | None = None,
+) -> xr.Dataset:
+    """Draw the number of components along with all else.
+
+    Parameters
+    ----------
+    sample : Sample
+        Exact values or counts in cells.
+    rng : numpy.random.Generator
+    count_prior : {"uniform", "poisson", "bnb"}
+        Of the number of components, on 1 to `most`.
+    sd_prior, sd_prior_scale, weight_concentration :
+        As in `choose_priors`; where the scale depends on K, it does so here.
+    chains, draws, tune : int
+        Kept per chain; sweeps of the first round of tuning.
+    most : int
+    most_operations : float
+        Sweeps x rows x filled components of a chain, to which a run may be lengthened.
+    progress : callable, optional
+        Called a few times a second with the sweeps done and those planned so far, of all chains.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over dims chain and draw: k, k_filled (components that hold values),
+        log_likelihood, log_smallest_sd and squared_shares (of the filled
+        components; standardised units); with dim components (1 to `most`) too:
+        p_k, the probability of each number given the assignments, and p_filled,
+        how often each was filled, on average over the sweeps since the draw
+        before. Attributes count_prior, sweeps_between_draws, sweeps, seconds.
+    """
+    begun = time.perf_counter()
+    target = _Target(sample, count_prior, sd_prior, sd_prior_scale, weight_concentration, most)
+    run = _Chains(
+        [_Chain(target, stream, FIRST[c % len(FIRST)]) for c, stream in enumerate(rng.spawn(chains))], progress
+    )
+    tuned = run.tune(tune, most_operations / 4)
+    thin = _sweeps_between_draws(tuned)
+    kept = run.run(draws, thin)
+    while not is_enough(kept) and run.operations(2 * draws * thin) <= most_operations:
+        kept = _joined(kept, run.run(draws, thin))
+        thin *= 2
+    return kept.assign_attrs(
+        count_prior=count_prior,
+        sweeps_between_draws=thin,
+        sweeps=run.chains[0].done,
+        seconds=time.perf_counter() - begun,
+    )
+
+
+def is_enough(kept: xr.Dataset) -> bool:
+    """Whether chains agree, and p(K) and p(K filled) are known well enough."""
+    rhat, ess, error = convergence(kept)
+    return rhat <= RHAT_LIMIT - 0.001 and ess >= 1.2 * ESS_PER_CHAIN * kept.sizes["chain"] and error <= LARGEST_ERROR
+
+
+def convergence(kept: xr.Dataset) -> tuple[float, float, float]:
+    """Largest R-hat and smallest effective size of `QUANTITIES`, and the largest Monte Carlo error of a probability."""
+    moving = [values for values in (kept[name].values for name in QUANTITIES) if np.ptp(values) > 0]
+    rhat = max((array_stats.rhat(values) for values in moving), default=1.0)
+    sizes = [array_stats.ess(values) for values in moving]
+    errors = [count_errors(kept[name]).max() for name in ("p_k", "p_filled")]
+    return float(rhat), float(min(sizes, default=kept["k"].size)), float(max(errors))
+
+
+def count_errors(probabilities: xr.DataArray) -> np.ndarray:
+    """Monte Carlo standard errors of mean probabilities, shape (most,), of an array over chain, draw and components."""
+    columns = np.moveaxis(probabilities.transpose("chain", "draw", ...).values, -1, 0)
+    return np.array([array_stats.mcse(column) if np.ptp(column) > 0 else 0.0 for column in columns])
+
+
+class _Target:
+    """What the compiled sweeps take: the sample and the priors, with an entry for each number of components."""
+
+    def __init__(self, sample, count_prior, sd_prior, sd_prior_scale, weight_concentration, most):
+        priors = [
+            choose_priors(sample, k, None, None, sd_prior, sd_prior_scale, weight_concentration)
+            for k in range(1, most + 1)
+        ]
+        target = Target.of(sample, priors[-1])
+        self.rows, self.most = target.rows, most
+        a, m, t, family, _, floor = target.prior
+        scales = np.array([each.sd_scale for each in priors]) / target.spread
+        self.prior = a, m, t, family, scales, floor
+        self.log_counts = _log_counts(log_count_prior(count_prior, most), a, sample.n)
+        self.start = lambda k: (sample.quantile((np.arange(k) + 0.5) / k) - target.center) / target.spread
+
+
+def _log_counts(log_prior, a, n):
+    """Log p(K | filled components) up to what K does not change, shape (most + 1, most + 1): [filled, K]."""
+    most, log_counts = len(log_prior), np.full((len(log_prior) + 1,) * 2, -np.inf)
+    for filled in range(1, most + 1):
+        k = np.arange(filled, most + 1)
+        ways = special.gammaln(k + 1) - special.gammaln(k - filled + 1)
+        log_counts[filled, filled:] = log_prior[k - 1] + ways + special.gammaln(a * k) - special.gammaln(n + a * k)
+    return log_counts
+
+
+class _Chain:
+    """One chain: its generator, its point and what it has done."""
+
+    def __init__(self, target, rng, k):
+        self.target, self.rng, self.k, self.done = target, rng, k, 0
+        self.point = np.full(target.most, 1.0 / k), np.zeros(target.most), np.full(target.most, -np.log(k))
+        self.point[1][:k] = target.start(k)
+
+    def run(self, draws, thin, stop):
+        """Kept rows, shape (draws, 5 + 2 most); RuntimeError if `stop` is set meanwhile."""
+        target, most = self.target, self.target.most
+        block, parts = max(1, int(BLOCK_OPERATIONS / (len(target.rows[0]) * self.k * thin))), []
+        for first in range(0, draws, block):
+            if stop.is_set():
+                raise RuntimeError("stopped")
+            length = min(block, draws - first)
+            out, p_k, p_filled = np.empty((length, 5)), np.empty((length, most + 1)), np.empty((length, most + 1))
+            self.k = run_telescoping(
+                self.rng,
+                length * thin,
+                thin,
+                *target.rows,
+                *target.prior,
+                target.log_counts,
+                True,
+                self.k,
+                *self.point,
+                out,
+                p_k,
+                p_filled,
+            )
+            parts.append(np.concatenate([out, p_k[:, 1:], p_filled[:, 1:]], axis=1))
+            self.done += length * thin
+        return np.concatenate(parts)
+
+
+class _Chains:
+    """All chains, a thread each."""
+
+    def __init__(self, chains, progress):
+        self.chains, self.progress = chains, progress or (lambda done, planned: None)
+        self.filled = np.mean([chain.k for chain in chains])
+
+    def operations(self, sweeps):
+        return float(sweeps) * len(self.chains[0].target.rows[0]) * self.filled
+
+    def run(self, draws, thin):
+        """So many draws of each chain, as a Dataset."""
+        stop, planned = threading.Event(), sum(chain.done for chain in self.chains) + draws * thin * len(self.chains)
+        with ThreadPoolExecutor(min(available_cores(), len(self.chains))) as pool:
+            futures = [pool.submit(chain.run, draws, thin, stop) for chain in self.chains]
+            try:
+                while wait(futures, timeout=0.2).not_done:
+                    self.progress(sum(chain.done for chain in self.chains), planned)
+            except BaseException:
+                stop.set()
+                raise
+        rows = np.stack([future.result() for future in futures])
+        self.filled = max(1.0, rows[..., 1].mean())
+        return _dataset(rows)
+
+    def tune(self, sweeps, most_operations):
+        """Rounds, each twice as long as the one before, until the chains agree roughly; the last of them."""
+        while True:
+            kept = self.run(sweeps, 1)
+            sweeps *= 2
+            if convergence(kept)[0] < 1.05 or self.operations(sweeps) > most_operations:
+                return kept
+
+
+def _dataset(rows):
+    most = (rows.shape[-1] - len(QUANTITIES)) // 2
+    data = {name: (("chain", "draw"), rows[..., i]) for i, name in enumerate(QUANTITIES)}
+    for i, name in enumerate(("p_k", "p_filled")):
+        first = len(QUANTITIES) + i * most
+        data[name] = (("chain", "draw", "components"), rows[..., first : first + most])
+    coords = {"chain": np.arange(len(rows)), "draw": np.arange(rows.shape[1]), "components": np.arange(1, most + 1)}
+    kept = xr.Dataset(data, coords)
+    return kept.assign(k=kept["k"].astype(int), k_filled=kept["k_filled"].astype(int))
+
+
+def _joined(first, second):
+    """Two runs after one another with half as many draws: every second one, probabilities by the mean of two."""
+    both = xr.concat([first, second], dim="draw")
+    both = both.assign_coords(draw=np.arange(both.sizes["draw"]))
+    averaged = both[["p_k", "p_filled"]].coarsen(draw=2).mean()
+    kept = both[list(QUANTITIES)].isel(draw=slice(1, None, 2))
+    return xr.merge([part.assign_coords(draw=first["draw"]) for part in (kept, averaged)])
+
+
+def _sweeps_between_draws(tuned):
+    """So many that kept draws are about a third as good as independent ones."""
+    memory = tuned["k"].size / convergence(tuned)[1]
+    return int(np.clip(np.ceil(memory / 3), 1, 200))

@@ -1,0 +1,166 @@
+"""The compiled part of the sampler for an unknown number of components: telescoping sampling.
+
+Fruehwirth-Schnatter, Malsiner-Walli & Gruen 2021. The moves given the number of components are those of
+`mixture.bayes.kernels`; here the number itself is drawn, from its conditional given the assignments.
+
+filled
+    said of a component that holds observations; the others are empty, and known by their prior alone
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from mixture.bayes.kernels import (
+    HIERARCHICAL,
+    LOGNORMAL,
+    compiled,
+    draw_beta,
+    draw_log_sd_from_prior,
+    draw_weights,
+    log_likelihood,
+    log_sd_given_beta,
+    sweep_cells,
+    sweep_values,
+)
+
+
+@njit(nogil=True)
+def sweep_assignments_alone(rng, observations, w, mu, u, m, t, family, scale, floor):
+    """What a sweep is without a likelihood: assignments by the weights, means and sds from their prior."""
+    k = len(w)
+    n, rest, share = np.zeros(k), observations, 1.0
+    beta = draw_beta(rng, u, scale) if family == HIERARCHICAL else 0.0
+    for j in range(k):
+        n[j] = rng.binomial(rest, min(1.0, w[j] / share)) if j < k - 1 and rest > 0 else rest
+        rest -= int(n[j])
+        share = max(share - w[j], 1e-300)
+        mu[j] = m[j] + rng.standard_normal() / math.sqrt(t[j])
+        u[j] = draw_log_sd_from_prior(rng, family, scale, floor, beta)
+    return n
+
+
+@njit(nogil=True)
+def fill_first(n, w, mu, u):
+    """Move the filled components before the empty ones, in place; how many are filled."""
+    filled = 0
+    for j in range(len(n)):
+        if n[j] > 0.0:
+            n[filled], mu[filled], u[filled] = n[j], mu[j], u[j]
+            filled += 1
+    for j in range(filled, len(n)):
+        n[j] = 0.0
+    return filled
+
+
+@compiled
+def run_telescoping(
+    rng,
+    sweeps,
+    thin,
+    lower,
+    upper,
+    count,
+    exact,
+    a,
+    m,
+    t,
+    family,
+    scales,
+    floor,
+    log_counts,
+    with_likelihood,
+    k,
+    w,
+    mu,
+    u,
+    out,
+    p_k,
+    p_filled,
+):
+    """Sweeps of one chain, in place; the number of components at the end.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    sweeps, thin : int
+        One sweep in `thin` is kept.
+    lower, upper, count : ndarray, shape (M,)
+        The sample's rows; exact says that lower holds values.
+    a : float
+        Concentration of the weights' prior.
+    m, t : ndarray, shape (L,)
+        Center and precision of the means' prior, the same for all of up to L components.
+    family, scales, floor :
+        Family of the sds' prior, its scale by the number of components, shape (L,) (one and the same for the
+        hierarchical family), and the smallest log sd.
+    log_counts : ndarray, shape (L + 1, L + 1)
+        Log weight of K components, second index, given how many are filled, first index: from the prior of K and the
+        number of ways in which the filled ones hold the sample.
+    with_likelihood : bool
+        False samples the prior: for tests.
+    k : int
+        Components of the chain's point.
+    w, mu, u : ndarray, shape (L,)
+        The chain's point; what follows the k-th is not used.
+    out : ndarray, shape (sweeps // thin, 5)
+        Number of components, of filled ones, log likelihood, and of the filled ones the smallest log sd and the sum of
+        squared shares.
+    p_k, p_filled : ndarray, shape (sweeps // thin, L + 1)
+        Probability of each number of components given the assignments, and how often each number was filled, on
+        average over the sweeps since the row before.
+    """
+    most, observations = len(mu), count.sum()
+    terms = np.empty((len(lower), most))
+    members = np.empty((len(lower), most)) if not exact else np.empty((0, most))
+    weight, n = np.empty(most + 1), np.zeros(most)
+    p_k[:], p_filled[:] = 0.0, 0.0
+    for sweep in range(sweeps):
+        row, scale, log_like = sweep // thin, scales[k - 1], 0.0
+        if not with_likelihood:
+            found = sweep_assignments_alone(rng, observations, w[:k], mu[:k], u[:k], m, t, family, scale, floor)
+        else:
+            log_like = log_likelihood(lower, upper, count, exact, w[:k], mu[:k], u[:k], terms)
+            if exact:
+                found = sweep_values(rng, lower, terms, w[:k], mu[:k], u[:k], a, m, t, family, scale, floor, True)
+            else:
+                found = sweep_cells(
+                    rng, lower, upper, count, terms, members, w[:k], mu[:k], u[:k], a, m, t, family, scale, floor, True
+                )
+        filled = fill_first(found, w[:k], mu[:k], u[:k])
+        n[:] = 0.0
+        n[:filled] = found[:filled]
+        beta = draw_beta(rng, u[:filled], scale) if family == HIERARCHICAL else 0.0
+        # The number of components given the assignments and the filled ones.
+        largest, total = -math.inf, 0.0
+        for j in range(filled, most + 1):
+            weight[j] = log_counts[filled, j]
+            if scales[0] != scales[-1]:  # the prior of the filled ones' sds depends on the number of components
+                if family != LOGNORMAL:
+                    weight[j] -= filled * math.log(scales[j - 1])
+                for i in range(filled):
+                    weight[j] += log_sd_given_beta(u[i], family, scales[j - 1], floor, beta)
+            largest = max(largest, weight[j])
+        for j in range(filled, most + 1):
+            weight[j] = math.exp(weight[j] - largest)
+            total += weight[j]
+        threshold, k = rng.random() * total, filled
+        for j in range(filled, most + 1):
+            p_k[row, j] += weight[j] / total / thin
+        threshold -= weight[k]
+        while threshold >= 0.0 and k < most:
+            k += 1
+            threshold -= weight[k]
+        p_filled[row, filled] += 1.0 / thin
+        for j in range(filled, k):
+            mu[j] = m[j] + rng.standard_normal() / math.sqrt(t[j])
+            u[j] = draw_log_sd_from_prior(rng, family, scales[k - 1], floor, beta)
+        draw_weights(rng, n[:k], a, w[:k])
+        if (sweep + 1) % thin == 0:
+            narrowest, squares = math.inf, 0.0
+            for j in range(filled):
+                narrowest = min(narrowest, u[j])
+                squares += (n[j] / observations) ** 2
+            out[row, 0], out[row, 1], out[row, 2], out[row, 3], out[row, 4] = k, filled, log_like, narrowest, squares
+    return k
