@@ -1,21 +1,24 @@
 """The words that two or more notebooks of the chain share: what they read from the run folder, and the known truth."""
 
 import importlib.metadata
+import os
+from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import xarray as xr
 
 from mixture.atomic import read_from, read_json
-from mixture.components import sort_components
+from mixture.components import Components, sort_components
 from mixture.data.sample import Sample
 
 
-def load_sample(run_dir):
+def load_sample(run_dir: str | os.PathLike) -> Sample:
     """The `Sample` in sample.parquet; FileNotFoundError says how to make it."""
     return Sample.of_frame(read_from(run_dir, "sample.parquet", pd.read_parquet))
 
 
-def load_posterior(run_dir):
+def load_posterior(run_dir: str | os.PathLike) -> xr.DataTree:
     """The DataTree in posterior.nc, in memory so that the file is free to be replaced; errors as `load_sample`."""
 
     def read(path):
@@ -25,12 +28,14 @@ def load_posterior(run_dir):
     return read_from(run_dir, "posterior.nc", read)
 
 
-def load_verdict(run_dir):
+def load_verdict(run_dir: str | os.PathLike) -> dict[str, Any]:
     """The dict in verdict.json; errors as `load_sample`."""
     return read_from(run_dir, "verdict.json", read_json)
 
 
-def known_truth(sample, n_components, weights, means, sds):
+def known_truth(
+    sample: Sample, n_components: int, weights: Sequence[float], means: Sequence[float], sds: Sequence[float]
+) -> Components | None:
     """The components that the sample was drawn from, by increasing mean, or None.
 
     Parameters
@@ -48,7 +53,7 @@ def known_truth(sample, n_components, weights, means, sds):
     return sort_components(weights, means, sds) if sample.simulated and len(means) == n_components else None
 
 
-def print_versions(*packages):
+def print_versions(*packages: str) -> None:
     """Print which versions of packages are at work, a line each."""
     for package in packages:
         print(package, importlib.metadata.version(package))

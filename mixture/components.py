@@ -4,9 +4,11 @@ Weights, means and sds are arrays of shape (..., K): the last axis is the
 component, leading axes such as (chain, draw) are kept.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import special
 
 NAMES = ("w", "mu", "sigma")  # of weights, means and sds, in a posterior and in tables
@@ -25,36 +27,36 @@ class Components(NamedTuple):
     means: np.ndarray
     sds: np.ndarray
 
-    def map(self, function):
+    def map(self, function: Callable[[np.ndarray], np.ndarray]) -> "Components":
         """The same function of weights, means and sds, as `Components`."""
         return Components(*map(function, self))
 
-    def sorted(self):
+    def sorted(self) -> "Components":
         """Relabelled by increasing mean, leading axes independently; see `sort_components`."""
         order = np.argsort(self.means, axis=-1, kind="stable")
         return self.map(lambda values: np.take_along_axis(np.asarray(values, float), order, axis=-1))
 
-    def thin(self, most):
+    def thin(self, most: int) -> "Components":
         """At most `most` of the draws, evenly spaced, chains run together: shape (S, K), S <= most."""
         flat = self.map(lambda values: values.reshape(-1, values.shape[-1]))
         keep = np.linspace(0, len(flat.weights) - 1, min(most, len(flat.weights))).round().astype(int)
         return flat.map(lambda values: values[keep])
 
-    def over_draws(self, statistic):
+    def over_draws(self, statistic: Callable[..., np.ndarray]) -> "Components":
         """A statistic, such as np.mean, over all axes but the components': shape (K,)."""
         return self.map(lambda values: statistic(values, axis=tuple(range(values.ndim - 1))))
 
-    def by_name(self):
+    def by_name(self) -> dict[str, np.ndarray]:
         """The same by the names of a posterior's variables: w, mu and sigma."""
         return dict(zip(NAMES, self, strict=True))
 
 
-def stack_components(some):
+def stack_components(some: Iterable[Components]) -> Components:
     """Several `Components` of one shape as one, along a new first axis."""
     return Components(*map(np.stack, zip(*some, strict=True)))
 
 
-def sort_components(weights, means, sds):
+def sort_components(weights: ArrayLike, means: ArrayLike, sds: ArrayLike) -> Components:
     """Relabel the components by increasing mean.
 
     A mixture does not name its components, so two fits agree only once
@@ -84,7 +86,7 @@ def _log_weights(weights):
         return np.log(weights)
 
 
-def component_log_density(x, weights, means, sds):
+def component_log_density(x: ArrayLike, weights: ArrayLike, means: ArrayLike, sds: ArrayLike) -> np.ndarray:
     """Log of weight x Normal density at points, component by component.
 
     Parameters
@@ -102,7 +104,7 @@ def component_log_density(x, weights, means, sds):
     return _log_weights(weights) - np.log(sds) - np.log(2 * np.pi) / 2 - z**2 / 2
 
 
-def log_normal_mass(lower, upper, means, sds):
+def log_normal_mass(lower: np.ndarray, upper: np.ndarray, means: np.ndarray, sds: np.ndarray) -> np.ndarray:
     """log(Phi((upper - mean) / sd) - Phi((lower - mean) / sd)), exact far into both tails."""
     left, right = (lower - means) / sds, (upper - means) / sds
     mirror = left > 0  # the left tail is where log Phi keeps its precision
@@ -113,7 +115,20 @@ def log_normal_mass(lower, upper, means, sds):
     return np.where(np.isnan(mass), -np.inf, mass)
 
 
-def component_log_likelihood(sample, weights, means, sds):
+class Observations(Protocol):
+    """What a likelihood asks of a `Sample`, which is of a layer above: exact values, or the ends of cells."""
+
+    @property
+    def exact(self) -> bool: ...
+    @property
+    def value(self) -> np.ndarray: ...
+    @property
+    def lower(self) -> np.ndarray: ...
+    @property
+    def upper(self) -> np.ndarray: ...
+
+
+def component_log_likelihood(sample: Observations, weights: ArrayLike, means: ArrayLike, sds: ArrayLike) -> np.ndarray:
     """Log likelihood of one observation in each row of a sample, component by component.
 
     Parameters
@@ -132,7 +147,7 @@ def component_log_likelihood(sample, weights, means, sds):
     return _log_weights(weights) + log_normal_mass(sample.lower[:, None], sample.upper[:, None], means, sds)
 
 
-def log_sum_components(terms):
+def log_sum_components(terms: np.ndarray) -> np.ndarray:
     """log sum exp over the last axis; K is small, so a loop over it beats a reduction."""
     total = terms[..., 0]
     for k in range(1, terms.shape[-1]):
@@ -140,23 +155,23 @@ def log_sum_components(terms):
     return total
 
 
-def mixture_log_density(x, weights, means, sds):
+def mixture_log_density(x: ArrayLike, weights: ArrayLike, means: ArrayLike, sds: ArrayLike) -> np.ndarray:
     """Log density of the mixture at points, shape (..., N); see `component_log_density`."""
     return log_sum_components(component_log_density(x, weights, means, sds))
 
 
-def mixture_log_likelihood(sample, weights, means, sds):
+def mixture_log_likelihood(sample: Observations, weights: ArrayLike, means: ArrayLike, sds: ArrayLike) -> np.ndarray:
     """Log likelihood of one observation in each row of a sample, shape (..., M)."""
     return log_sum_components(component_log_likelihood(sample, weights, means, sds))
 
 
-def mixture_cdf(x, weights, means, sds):
+def mixture_cdf(x: ArrayLike, weights: ArrayLike, means: ArrayLike, sds: ArrayLike) -> np.ndarray:
     """Distribution function of the mixture at points, shape (..., N)."""
     weights, means, sds = _columns(weights, means, sds)
     return (weights * special.ndtr((np.asarray(x, float)[:, None] - means) / sds)).sum(axis=-1)
 
 
-def membership_probabilities(sample, weights, means, sds):
+def membership_probabilities(sample: Observations, weights: ArrayLike, means: ArrayLike, sds: ArrayLike) -> np.ndarray:
     """Probability that an observation in each row belongs to each component (Bayes' rule).
 
     Parameters

@@ -3,6 +3,7 @@
 import time
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,41 +69,41 @@ class EMFit:
     collapsed_starts: int
     converged: bool
     seconds: float
-    maxima: list
+    maxima: list[tuple[Components, float]]
 
     @property
-    def weights(self):
+    def weights(self) -> np.ndarray:
         return self.components.weights
 
     @property
-    def means(self):
+    def means(self) -> np.ndarray:
         return self.components.means
 
     @property
-    def sds(self):
+    def sds(self) -> np.ndarray:
         return self.components.sds
 
     @property
-    def n_parameters(self):
+    def n_parameters(self) -> int:
         k = len(self.weights)
         return (k - 1) + k + (1 if self.equal_variance else k)
 
     @property
-    def bic(self):
+    def bic(self) -> float:
         """Schwarz's criterion, smaller is better (mclust prints its negative)."""
         return -2 * self.log_likelihood + self.n_parameters * np.log(self.n)
 
     @property
-    def aic(self):
+    def aic(self) -> float:
         """Akaike's criterion, smaller is better."""
         return -2 * self.log_likelihood + 2 * self.n_parameters
 
     @property
-    def icl(self):
+    def icl(self) -> float:
         """BIC with the memberships' entropy as a further penalty (Biernacki et al. 2000)."""
         return self.bic + 2 * self.entropy
 
-    def as_json(self, errors, counts=None):
+    def as_json(self, errors: dict[str, np.ndarray], counts: pd.DataFrame | None = None) -> dict[str, Any]:
         """As em.json holds it, with standard errors (from `em_standard_errors`) and a table of numbers of components."""
         return {
             **{name: values.tolist() for name, values in self.components._asdict().items()},
@@ -120,7 +121,14 @@ class CollapseError(ValueError):
     """Every start of EM collapsed: the likelihood has no proper maximum that could be found."""
 
 
-def fit_em(sample, n_components, rng, starts=20, tolerance=1e-8, variance="free"):
+def fit_em(
+    sample: Sample,
+    n_components: int,
+    rng: np.random.Generator,
+    starts: int = 20,
+    tolerance: float = 1e-8,
+    variance: str = "free",
+) -> EMFit:
     """Fit a mixture by EM from many starts and keep the best proper maximum.
 
     Exact values go to scikit-learn's `GaussianMixture`, cells to `_em_on_cells`;
@@ -185,7 +193,14 @@ def fit_em(sample, n_components, rng, starts=20, tolerance=1e-8, variance="free"
     )
 
 
-def fit_em_proper(sample, n_components, rng, starts=20, tolerance=1e-8, variance="free"):
+def fit_em_proper(
+    sample: Sample,
+    n_components: int,
+    rng: np.random.Generator,
+    starts: int = 20,
+    tolerance: float = 1e-8,
+    variance: str = "free",
+) -> EMFit:
     """`fit_em`, with one variance for all components where every start with free ones collapsed.
 
     ``equal_variance`` of the result tells which it is. Raises `InputError`
@@ -397,7 +412,7 @@ def _collapsed(sample, components, equal):
     return (shrunk.all() if equal else shrunk.any()) or twins.any()
 
 
-def em_standard_errors(sample, fit):
+def em_standard_errors(sample: Sample, fit: EMFit) -> dict[str, np.ndarray]:
     """Standard errors of an EM fit from the observed information.
 
     The information is the negative Hessian of the log likelihood at the
@@ -444,7 +459,9 @@ def em_standard_errors(sample, fit):
     }
 
 
-def bootstrap_errors(fit, rng, replicates=200, tolerance=1e-8):
+def bootstrap_errors(
+    fit: EMFit, rng: np.random.Generator, replicates: int = 200, tolerance: float = 1e-8
+) -> dict[str, np.ndarray]:
     """Standard errors by parametric bootstrap: the spread of EM over samples drawn from the fit.
 
     Each replicate is fitted from the fit itself, so that its components keep
@@ -479,7 +496,14 @@ def bootstrap_errors(fit, rng, replicates=200, tolerance=1e-8):
     return {"weights": weights, "means": scale * means, "sds": scale * sds}
 
 
-def compare_component_counts(sample, k_max, rng, starts=20, tolerance=1e-8, variance="free"):
+def compare_component_counts(
+    sample: Sample,
+    k_max: int,
+    rng: np.random.Generator,
+    starts: int = 20,
+    tolerance: float = 1e-8,
+    variance: str = "free",
+) -> pd.DataFrame:
     """EM's criteria for K = 1 to k_max.
 
     Returns

@@ -14,7 +14,7 @@ class InputError(ValueError):
 class _BoundedRepr(reprlib.Repr):
     """A short repr; an integer with more digits than Python prints is described."""
 
-    def repr_int(self, number, level):
+    def repr_int(self, number: int, level: int) -> str:
         try:
             return super().repr_int(number, level)
         except ValueError:

@@ -3,6 +3,7 @@
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -10,12 +11,12 @@ from multiprocessing import get_context
 import joblib
 
 
-def available_cores():
+def available_cores() -> int:
     """Processors that this process may use; MIXTURE_CORES lowers it (sweeps set 1)."""
     return int(os.environ.get("MIXTURE_CORES") or joblib.cpu_count())
 
 
-def run_parallel(calls):
+def run_parallel[T](calls: list[Callable[[], T]]) -> list[T]:
     """What functions without arguments return, called at the same time as far as there are processors.
 
     Each call gets its share of the processors, in a forked process that sees all that this one has; its result must
@@ -50,7 +51,7 @@ def run_parallel(calls):
             pool.shutdown(cancel_futures=True)
 
 
-def start_in_background(call):
+def start_in_background[T](call: Callable[[], T]) -> Callable[[], T]:
     """A function without arguments, begun now in a forked process if there is a processor to spare.
 
     Parameters

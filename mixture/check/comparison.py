@@ -3,12 +3,19 @@
 import arviz as az
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from mixture.bayes.model import as_dataset, posterior_draws
 from mixture.components import NAMES, Components
 
 
-def compare_fits(tree, em, errors=None, truth=None, interval=0.95):
+def compare_fits(
+    tree: xr.DataTree,
+    em: Components,
+    errors: dict[str, np.ndarray] | None = None,
+    truth: Components | None = None,
+    interval: float = 0.95,
+) -> pd.DataFrame:
     """Posterior, EM and, if known, truth in one table.
 
     Parameters
@@ -56,14 +63,14 @@ def compare_fits(tree, em, errors=None, truth=None, interval=0.95):
     return pd.DataFrame(rows)
 
 
-def intervals_with_truth(comparison):
+def intervals_with_truth(comparison: pd.DataFrame) -> int | None:
     """How many intervals of `compare_fits` hold the truth; None where it is not known."""
     if "truth" not in comparison:
         return None
     return int(comparison["truth"].between(comparison["interval_low"], comparison["interval_high"]).sum())
 
 
-def monte_carlo_distance(one, other):
+def monte_carlo_distance(one: xr.DataTree, other: xr.DataTree) -> float:
     """Largest difference between two posteriors' means of mu and sigma, in Monte Carlo standard errors.
 
     Parameters

@@ -13,12 +13,12 @@ from mixture.components import mixture_cdf
 MOST_RANKS = 5_000  # observations in a test of fit: beyond, any model fails it
 
 
-def total_log_likelihood(tree):
+def total_log_likelihood(tree: xr.DataTree) -> np.ndarray:
     """Log likelihood of the whole sample, ndarray of shape (chain, draw)."""
     return tree["log_likelihood"]["x"].values.astype(float) @ tree["observed_data"]["count"].values
 
 
-def loo_pit(tree, loo, rng):
+def loo_pit(tree: xr.DataTree, loo: az.ELPDData, rng: np.random.Generator) -> np.ndarray:
     """Leave-one-out probability integral transform, by the mixture's own distribution function.
 
     An observation in a cell gets a random place between the values at the
@@ -49,14 +49,14 @@ def loo_pit(tree, loo, rng):
     return low + (high - low) * rng.random(len(low))
 
 
-def thin_counts(count, rng):
+def thin_counts(count: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Counts of a random `MOST_RANKS` of the observations; all of them where there are fewer."""
     if count.sum() <= MOST_RANKS:
         return count
     return rng.multivariate_hypergeometric(count, MOST_RANKS, method="marginals")
 
 
-def expected_log_predictive_density(tree, loo):
+def expected_log_predictive_density(tree: xr.DataTree, loo: az.ELPDData) -> tuple[float, float]:
     """Leave-one-out elpd of the whole sample and its standard error, natural log.
 
     Rows that stand for many observations count as many times.
@@ -66,7 +66,9 @@ def expected_log_predictive_density(tree, loo):
     return float(each @ count), float(np.sqrt(n / (n - 1) * (count @ (each - mean) ** 2)))
 
 
-def compare_posteriors(trees, trusted, rng):
+def compare_posteriors(
+    trees: dict[int, xr.DataTree], trusted: dict[int, bool], rng: np.random.Generator
+) -> pd.DataFrame:
     """Posteriors of different numbers of components by leave-one-out prediction.
 
     Parameters

@@ -1,21 +1,25 @@
 """Which component a value belongs to, and how sure the posterior is."""
 
 import contextlib
+import os
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xarray as xr
 from arviz_stats.base import array_stats
+from numpy.typing import ArrayLike
 from scipy import special
 
 from mixture.atomic import write_atomically
 from mixture.bayes.model import posterior_draws
-from mixture.components import membership_probabilities
+from mixture.components import Components, membership_probabilities
 from mixture.data.sample import Sample
 from mixture.data.source import keep_numbers, open_column
 
 
-def summarise_memberships(values, draws, interval=0.95):
+def summarise_memberships(values: Sample | ArrayLike, draws: Components, interval: float = 0.95) -> pd.DataFrame:
     """Membership probabilities and their uncertainty over the posterior.
 
     Parameters
@@ -47,7 +51,7 @@ def summarise_memberships(values, draws, interval=0.95):
     return frame.assign(**columns, entropy=special.entr(mean).sum(axis=1))
 
 
-def unsure_share(membership, sample):
+def unsure_share(membership: pd.DataFrame, sample: Sample) -> float:
     """The share of observations without a component of probability 0.9 or more.
 
     Parameters
@@ -60,7 +64,14 @@ def unsure_share(membership, sample):
     return float(np.average(means.max(axis=1) < 0.9, weights=sample.count))
 
 
-def write_memberships(data, column, tree, path, interval=0.95, missing="refuse"):
+def write_memberships(
+    data: str,
+    column: str | None,
+    tree: xr.DataTree,
+    path: str | os.PathLike,
+    interval: float = 0.95,
+    missing: str = "refuse",
+) -> None:
     """Membership probabilities for every row of a file, streamed to Parquet in bounded memory.
 
     The probabilities are smooth in the value, so they are computed at 20,000

@@ -2,27 +2,32 @@
 
 from functools import partial
 
+import numpy as np
+import pandas as pd
+import xarray as xr
+
 from mixture.bayes.fit import draw_posterior
 from mixture.bayes.model import add_log_likelihood, choose_priors
 from mixture.check.likelihood import compare_posteriors
 from mixture.check.verdict import judge_chains
+from mixture.data.sample import Sample
 from mixture.em import compare_component_counts, fit_em_proper
 from mixture.parallel import run_parallel
 
 
 def choose_component_count(
-    sample,
-    k_max,
-    tree,
-    rng,
-    starts=20,
-    tolerance=1e-8,
-    variance="free",
-    sd_prior="lognormal",
-    weight_concentration=1.0,
-    chains=4,
-    draws=500,
-):
+    sample: Sample,
+    k_max: int,
+    tree: xr.DataTree,
+    rng: np.random.Generator,
+    starts: int = 20,
+    tolerance: float = 1e-8,
+    variance: str = "free",
+    sd_prior: str = "lognormal",
+    weight_concentration: float = 1.0,
+    chains: int = 4,
+    draws: int = 500,
+) -> pd.DataFrame:
     """Compare numbers of components by EM's criteria and by prediction.
 
     The report's own number keeps its posterior; the others are fitted with

@@ -1,7 +1,7 @@
 """How far to trust a fit: the chains, then the model."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import arviz as az
 import numpy as np
@@ -67,19 +67,19 @@ class Verdict(NamedTuple):
         From `describe_modes`.
     """
 
-    checks: list
-    cautions: list
+    checks: list[Check]
+    cautions: list[Check]
     kind: str
     modes: pd.DataFrame
     parameters: pd.DataFrame
     posterior_modes: pd.DataFrame
 
     @property
-    def trusted(self):
+    def trusted(self) -> bool:
         """Whether all checks passed."""
         return all(check.passed for check in self.checks)
 
-    def as_json(self):
+    def as_json(self) -> dict[str, Any]:
         """As verdict.json holds it."""
         return {
             "trusted": self.trusted,
@@ -92,7 +92,7 @@ class Verdict(NamedTuple):
         }
 
 
-def judge(tree, loo, ranks, sensitivity):
+def judge(tree: xr.DataTree, loo: az.ELPDData, ranks: np.ndarray, sensitivity: pd.DataFrame) -> Verdict:
     """The `Verdict` on a fit; arguments as in `judge_model`."""
     kind, modes = classify_chains(tree)
     return Verdict(
@@ -105,7 +105,7 @@ def judge(tree, loo, ranks, sensitivity):
     )
 
 
-def judge_beside(tree):
+def judge_beside(tree: xr.DataTree) -> dict[str, Any] | None:
     """What the witness in group beside says.
 
     Returns
@@ -127,13 +127,13 @@ def judge_beside(tree):
     }
 
 
-def describe_moves(tree):
+def describe_moves(tree: xr.DataTree) -> dict[str, Any]:
     """How the sampler moved: the attributes of a tree by `sample_by_gibbs`, its jumps and steps; empty for NUTS."""
     names = ("sampler", "sweeps", "sweeps_between_draws", "jumps_accepted", "steps_accepted", "named_by")
     return {name: tree.attrs[name] for name in names if name in tree.attrs}
 
 
-def describe_modes(tree):
+def describe_modes(tree: xr.DataTree) -> pd.DataFrame:
     """The modes of the posterior, and what the draws hold of each.
 
     Parameters
@@ -163,7 +163,7 @@ def describe_modes(tree):
     return table.sort_values("held", ascending=False, ignore_index=True)
 
 
-def judged_quantities(tree):
+def judged_quantities(tree: xr.DataTree) -> xr.Dataset:
     """What the chains are judged on: the parameters and what no relabelling changes.
 
     Returns
@@ -186,7 +186,7 @@ def _worst(statistic, quantities, end, **options):
     return float(end([end(found[name].values) for name in found.data_vars]))
 
 
-def judge_chains(tree):
+def judge_chains(tree: xr.DataTree) -> list[Check]:
     """Whether the chains can be trusted to have found the posterior.
 
     Parameters
@@ -274,7 +274,7 @@ def _judge_modes(tree):
     ]
 
 
-def parameter_diagnostics(tree):
+def parameter_diagnostics(tree: xr.DataTree) -> pd.DataFrame:
     """R-hat and effective sample sizes, parameter by parameter.
 
     Returns
@@ -289,7 +289,7 @@ def parameter_diagnostics(tree):
     return table.rename_axis(["parameter", "component"]).reset_index()
 
 
-def relabel(tree):
+def relabel(tree: xr.DataTree) -> xr.DataTree:
     """Give the components the same names in every draw: each is matched to the likeliest draw's.
 
     The matching minimises the squared distance in means, sds (both in units of
@@ -314,7 +314,7 @@ def relabel(tree):
     return copy
 
 
-def classify_chains(tree):
+def classify_chains(tree: xr.DataTree) -> tuple[str, pd.DataFrame]:
     """Why the chains disagree, if they do.
 
     Parameters
@@ -388,7 +388,7 @@ def _group_chains(quantities):
 # ---------------------------------------------------------------- the model
 
 
-def prior_sensitivity(tree):
+def prior_sensitivity(tree: xr.DataTree) -> pd.DataFrame:
     """How far a slightly stronger or weaker prior moves each parameter, prior block by block.
 
     Power scaling (Kallioinen et al. 2024) through `arviz.psense`.
@@ -412,7 +412,7 @@ def prior_sensitivity(tree):
     return pd.DataFrame(blocks)
 
 
-def judge_model(tree, loo, ranks, sensitivity):
+def judge_model(tree: xr.DataTree, loo: az.ELPDData, ranks: np.ndarray, sensitivity: pd.DataFrame) -> list[Check]:
     """Whether the model, its priors or EM raise a caution beside chains that may be sound.
 
     Parameters

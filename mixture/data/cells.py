@@ -37,7 +37,7 @@ class Grid:
     size: int
 
     @classmethod
-    def for_values(cls, values, width=None):
+    def for_values(cls, values: np.ndarray, width: float | None = None) -> "Grid":
         """A grid fine against the spread of some first values, or of a given width."""
         low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
         spread = (high - low) or np.ptp(values) or abs(middle) or 1.0
@@ -55,11 +55,11 @@ class Cells:
     count: np.ndarray
     level: int = 0
 
-    def coarser(self, level):
+    def coarser(self, level: int) -> "Cells":
         """The same counts at a higher level."""
         return self if level <= self.level else sum_counts(self.index >> (level - self.level), self.count, level)
 
-    def within(self, most):
+    def within(self, most: int) -> "Cells":
         """The same counts at the lowest level with at most so many cells."""
         cells = self
         while len(cells.index) > most:
@@ -67,14 +67,14 @@ class Cells:
         return cells
 
 
-def sum_counts(index, count, level):
+def sum_counts(index: np.ndarray, count: np.ndarray, level: int) -> Cells:
     unique, place = np.unique(index, return_inverse=True)
     total = np.zeros(len(unique), np.int64)
     np.add.at(total, place, count)
     return Cells(unique, total, level)
 
 
-def merge_cells(one, other):
+def merge_cells(one: Cells, other: Cells) -> Cells:
     """Both counts together, at the higher level of the two, coarser where there are too many cells."""
     level = max(one.level, other.level)
     one, other = one.coarser(level), other.coarser(level)
@@ -82,14 +82,14 @@ def merge_cells(one, other):
     return merged.within(MOST_CELLS)
 
 
-def cells_to_sample(cells, grid):
+def cells_to_sample(cells: Cells, grid: Grid) -> Sample:
     """Counts as a `Sample`, in data units."""
     width, step = grid.width * 2**cells.level, 2**cells.level
     lower = (cells.index * step - grid.shift) * grid.width
     return Sample(lower, lower + width, cells.count)
 
 
-def group_sample(sample, width, rounded=False):
+def group_sample(sample: Sample, width: float, rounded: bool = False) -> Sample:
     """Count the values in cells of one width; only cells that hold something are kept.
 
     Parameters
@@ -120,7 +120,7 @@ def group_sample(sample, width, rounded=False):
     return Sample((index - shift) * width, (index + 1 - shift) * width, count, simulated=sample.simulated)
 
 
-def coarsen_sample(sample, width):
+def coarsen_sample(sample: Sample, width: float) -> Sample:
     """Merge cells in pairs, again and again, as long as they stay within a width.
 
     Cells keep their ends, so no value changes its side of one.
@@ -143,7 +143,7 @@ def coarsen_sample(sample, width):
     return replace(cells_to_sample(cells, Grid(fine, shift, 0, 0)), simulated=sample.simulated)
 
 
-def find_rounding(sample, most_decimals=6):
+def find_rounding(sample: Sample, most_decimals: int = 6) -> float:
     """The decimal step that all values are multiples of, where at least half of them are repeated.
 
     Returns
@@ -161,7 +161,9 @@ def find_rounding(sample, most_decimals=6):
     return 0.0
 
 
-def choose_likelihood(sample, smallest_sd, likelihood="auto", cell_width=None):
+def choose_likelihood(
+    sample: Sample, smallest_sd: float, likelihood: str = "auto", cell_width: float | None = None
+) -> tuple[Sample, str]:
     """The sample as the likelihood will see it, and why.
 
     Parameters

@@ -1,7 +1,9 @@
 """One column of one or many files, checked: as values, or in one pass of bounded memory as counts in cells."""
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,12 +19,13 @@ LARGE = 200_000_000  # bytes: beyond, the values are checked as they are read, n
 ROWS_A_PIECE = 8_000_000  # of a file, for one task
 
 
-def check_source(parameters):
+def check_source(parameters: Any) -> None:
     """Refuse what cannot be read before any kernel starts; the values of large files are checked as they are read.
 
     Parameters
     ----------
     parameters : parameters.Parameters
+        Not imported here: the schema stands above this package.
     """
     if parameters.data is not None:
         if open_column(parameters.data, parameters.column).size <= LARGE:
@@ -30,7 +33,9 @@ def check_source(parameters):
             parameters.refuse_forbidding_priors(values.min(), values.max())
 
 
-def read_column(data, column=None, missing="refuse", n_components=1):
+def read_column(
+    data: str, column: str | None = None, missing: str = "refuse", n_components: int = 1
+) -> tuple[np.ndarray, int]:
     """All values of one column, checked.
 
     Parameters
@@ -65,7 +70,7 @@ def read_column(data, column=None, missing="refuse", n_components=1):
     return values, dropped
 
 
-def check_enough(n, low, high, name, n_components):
+def check_enough(n: int, low: float, high: float, name: str, n_components: int) -> None:
     """Refuse a sample too small for K components, without any spread, or beyond what doubles can hold apart."""
     if n < 2 * n_components:
         raise InputError(
@@ -81,7 +86,15 @@ def check_enough(n, low, high, name, n_components):
         )
 
 
-def read_sample(data, column=None, missing="refuse", n_components=1, cell_width=None, scheduler=None, progress=True):
+def read_sample(
+    data: str,
+    column: str | None = None,
+    missing: str = "refuse",
+    n_components: int = 1,
+    cell_width: float | None = None,
+    scheduler: str | None = None,
+    progress: bool = True,
+) -> tuple[Sample, int]:
     """Read one column in a single pass: as values, or, where there are many, as counts in fine cells.
 
     Parameters
@@ -161,13 +174,15 @@ def _pieces(column):
     return pieces
 
 
-def count_piece(piece, name, grid, missing):
+def count_piece(piece: tuple[str, list[int] | None], name: str, grid: Grid, missing: str) -> tuple[Cells, int]:
     """Count one piece; what a worker does. Returns as `count_batches`."""
     file, groups = piece
     return count_batches(open_column(file, name).batches(groups), grid, name, missing)
 
 
-def count_batches(batches, grid, name="", missing="refuse"):
+def count_batches(
+    batches: Iterable[np.ndarray], grid: Grid, name: str = "", missing: str = "refuse"
+) -> tuple[Cells, int]:
     """Count values batch by batch.
 
     Parameters

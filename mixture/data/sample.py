@@ -1,9 +1,11 @@
 """A sample: values, or counts in cells."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 MOST_VALUES = 1_000_000  # more than this are counted in cells, not kept
 MOST_CELLS = 2**21  # beyond, cells are merged in pairs
@@ -33,13 +35,13 @@ class Sample:
     simulated: bool = False
 
     @classmethod
-    def of_values(cls, values, component=None):
+    def of_values(cls, values: ArrayLike, component: np.ndarray | None = None) -> "Sample":
         """Exact values, one observation a row; simulated where their components are given."""
         values = np.asarray(values, float)
         return cls(values, values, np.ones(len(values), int), component, component is not None)
 
     @classmethod
-    def of_frame(cls, frame):
+    def of_frame(cls, frame: pd.DataFrame) -> "Sample":
         """The inverse of `frame`: what sample.parquet holds."""
         if "value" in frame:
             return cls.of_values(frame["value"], frame["component"].to_numpy() if "component" in frame else None)
@@ -48,7 +50,7 @@ class Sample:
             simulated=frame.attrs.get("simulated", False),
         )
 
-    def frame(self):
+    def frame(self) -> pd.DataFrame:
         """value (and component), or lower, upper and count, as a DataFrame."""
         if not self.exact:
             frame = pd.DataFrame({"lower": self.lower, "upper": self.upper, "count": self.count})
@@ -58,40 +60,40 @@ class Sample:
         return pd.DataFrame({"value": self.lower, **known})
 
     @property
-    def exact(self):
+    def exact(self) -> bool:
         return self.lower is self.upper
 
     @property
-    def width(self):
+    def width(self) -> float:
         """Cell width, data units; 0 where the values are exact."""
         return float(np.min(self.upper - self.lower))
 
     @property
-    def value(self):
+    def value(self) -> np.ndarray:
         """The values, or the middles of the cells, shape (M,)."""
         return self.lower if self.exact else (self.lower + self.upper) / 2
 
     @property
-    def n(self):
+    def n(self) -> int:
         """N, observations."""
         return int(self.count.sum())
 
     @property
-    def low(self):
+    def low(self) -> float:
         return float(self.lower.min())
 
     @property
-    def high(self):
+    def high(self) -> float:
         return float(self.upper.max())
 
-    def mean(self):
+    def mean(self) -> float:
         return float(np.average(self.value, weights=self.count))
 
-    def sd(self):
+    def sd(self) -> float:
         """Standard deviation with N below the fraction line."""
         return float(np.sqrt(np.average((self.value - self.mean()) ** 2, weights=self.count)))
 
-    def summary(self):
+    def summary(self) -> dict[str, Any]:
         """n, rows, exact, width, low, high, mean, sd, and quantiles by name, as plain values."""
         quantiles = {f"{q:.0%}": float(self.quantile(q)) for q in (0.01, 0.25, 0.5, 0.75, 0.99)}
         return {
@@ -106,7 +108,7 @@ class Sample:
             "quantiles": quantiles,
         }
 
-    def resolution(self):
+    def resolution(self) -> float:
         """The smallest difference between values where some are repeated, data units; 0 where all differ.
 
         What can be repeated was rounded, be it to the last digit that was
@@ -117,18 +119,18 @@ class Sample:
         gaps = np.diff(np.sort(self.lower))
         return float(gaps[gaps > 1e-9 * gaps.sum()].min()) if len(gaps) and gaps.min() <= 1e-9 * gaps.sum() else 0.0
 
-    def rows(self, which):
+    def rows(self, which: np.ndarray) -> "Sample":
         """The sample of some rows alone; `which` indexes them."""
         lower = self.lower[which]
         return Sample(lower, lower if self.exact else self.upper[which], self.count[which])
 
-    def take(self, most, rng):
+    def take(self, most: int, rng: np.random.Generator) -> "Sample":
         """At most `most` observations, drawn without replacement, each as a row of its own."""
         if self.n <= most and self.exact:
             return self
         count = rng.multivariate_hypergeometric(self.count, min(most, self.n), method="marginals")
         return Sample.of_values(np.repeat(self.value, count))
 
-    def quantile(self, q):
+    def quantile(self, q: ArrayLike) -> np.ndarray:
         """Quantiles by inverting the distribution function, shape of q."""
         return np.quantile(self.value, q, weights=self.count, method="inverted_cdf")

@@ -3,12 +3,13 @@
 import zlib
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mixture.components import log_normal_mass
 from mixture.data.sample import MOST_CELLS, MOST_VALUES, Sample
 
 
-def random_stream(seed, step):
+def random_stream(seed: int, step: str) -> np.random.Generator:
     """The random generator of one named step.
 
     Every step draws from a child of the root seed that depends on the step's
@@ -28,7 +29,7 @@ def random_stream(seed, step):
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(zlib.crc32(step.encode()),)))
 
 
-def component_counts(n, weights):
+def component_counts(n: int, weights: ArrayLike) -> np.ndarray:
     """Observations per component: floor(weight x n), the remainder to the largest fractions.
 
     Returns
@@ -42,7 +43,9 @@ def component_counts(n, weights):
     return counts
 
 
-def simulate_mixture(n, weights, means, sds, rng, counts="fixed"):
+def simulate_mixture(
+    n: int, weights: ArrayLike, means: ArrayLike, sds: ArrayLike, rng: np.random.Generator, counts: str = "fixed"
+) -> tuple[np.ndarray, np.ndarray]:
     """Draw values from a Gaussian mixture, in random order.
 
     Parameters
@@ -67,14 +70,18 @@ def simulate_mixture(n, weights, means, sds, rng, counts="fixed"):
     return rng.normal(np.asarray(means, float)[component], np.asarray(sds, float)[component]), component
 
 
-def simulate_sample(n, weights, means, sds, rng, counts="fixed"):
+def simulate_sample(
+    n: int, weights: ArrayLike, means: ArrayLike, sds: ArrayLike, rng: np.random.Generator, counts: str = "fixed"
+) -> Sample:
     """Draw a sample: its values up to `MOST_VALUES`, beyond them counts in fine cells; arguments as `simulate_mixture`."""
     if n > MOST_VALUES:
         return simulate_cells(n, weights, means, sds, rng, counts)
     return Sample.of_values(*simulate_mixture(n, weights, means, sds, rng, counts))
 
 
-def simulate_cells(n, weights, means, sds, rng, counts="fixed"):
+def simulate_cells(
+    n: int, weights: ArrayLike, means: ArrayLike, sds: ArrayLike, rng: np.random.Generator, counts: str = "fixed"
+) -> Sample:
     """Draw a sample of any size straight into cells, without drawing its values.
 
     The counts of n independent values in cells are multinomial, so drawing

@@ -1,6 +1,7 @@
 """From files to values: one numeric column of CSV, TSV or Parquet, read in bounded memory and checked."""
 
 import glob
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,11 +30,11 @@ class Column:
     dataset : pyarrow.dataset.Dataset
     """
 
-    files: list
+    files: list[str]
     name: str
     dataset: ds.Dataset
 
-    def batches(self, groups=None):
+    def batches(self, groups: list[int] | None = None) -> Iterator[np.ndarray]:
         """The column in batches of bounded size.
 
         Parameters
@@ -64,7 +65,7 @@ class Column:
             raise InputError(f"data: {_files(self.files)} cannot be read: {_first_line(error)}") from None
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Bytes on disk."""
         return sum(Path(file).stat().st_size for file in self.files)
 
@@ -83,7 +84,7 @@ def _suffix(file):
     return next((e for e in reversed(endings) if e in TEXT or e in PARQUET), "")
 
 
-def find_files(data):
+def find_files(data: str) -> list[str]:
     """The files that a path, folder or glob names, sorted; hidden files and other formats of a folder are left out.
 
     Raises
@@ -128,7 +129,7 @@ def _text_format(file):
     )
 
 
-def open_column(data, column=None):
+def open_column(data: str, column: str | None = None) -> Column:
     """Find a column in files, by name or as the only numeric one, without reading the values.
 
     Parameters
@@ -170,7 +171,7 @@ def open_column(data, column=None):
     return Column(files, column or numeric[0], dataset)
 
 
-def keep_numbers(values, name, missing):
+def keep_numbers(values: np.ndarray, name: str, missing: str) -> tuple[np.ndarray, int]:
     """One piece of a column without its missing values, if they may be dropped.
 
     Returns

@@ -5,8 +5,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 import xarray as xr
+from matplotlib.figure import Figure
 
-from mixture.components import NAMES
+from mixture.components import NAMES, Components
+from mixture.data.sample import Sample
 from mixture.data.simulate import simulate_mixture
 from mixture.show import figures
 
@@ -14,27 +16,27 @@ GRID = {"figsize": (10, 6)}
 MOST_REPLICATED = 100_000  # values in a replicated sample
 
 
-def draw_traces(tree):
+def draw_traces(tree: xr.DataTree) -> Figure:
     """Density of each parameter, one line a chain, beside its trace, a colour a component."""
     colours = [figures.colour(k) for k in range(tree["posterior"].sizes["component"] + 1)]
     look = {"var_names": list(NAMES), "aes": {"color": ["component"]}, "color": colours}
     return az.plot_trace_dist(tree, **look, figure_kwargs=GRID).viz["figure"].item()
 
 
-def draw_ranks(tree, apart):
+def draw_ranks(tree: xr.DataTree, apart: int) -> Figure:
     """Ranks of each chain's draws, so many apart, among all: the difference from uniform."""
     thinned = tree.sel(draw=slice(None, None, apart))
     return az.plot_rank(thinned, **_by_component(tree)).viz["figure"].item()
 
 
-def draw_autocorrelation(tree):
+def draw_autocorrelation(tree: xr.DataTree) -> Figure:
     """Autocorrelation of each parameter by lag, one line a chain."""
     # ArviZ's band of insignificance counts the lags, not the draws, and is far too wide.
     plot = az.plot_autocorr(tree, **_by_component(tree), max_lag=30, visuals={"credible_interval": False})
     return plot.viz["figure"].item()
 
 
-def draw_growth(tree, limit):
+def draw_growth(tree: xr.DataTree, limit: float) -> Figure:
     """Effective sample size of each parameter as draws accumulate, and the verdict's limit."""
     return az.plot_ess_evolution(tree, **_by_component(tree), n_points=10, min_ess=limit).viz["figure"].item()
 
@@ -43,7 +45,7 @@ def _by_component(tree):
     return {"var_names": list(NAMES), "col_wrap": tree["posterior"].sizes["component"], "figure_kwargs": GRID}
 
 
-def draw_energy(tree):
+def draw_energy(tree: xr.DataTree) -> Figure:
     """BFMI of each chain, and the distributions of energy and of its changes."""
     figure = az.plot_energy(tree, figure_kwargs={"figsize": (10, 3)}).viz["figure"].item()
     figure.axes[0].set(xlabel="BFMI (limit dashed)", title=None)
@@ -51,7 +53,7 @@ def draw_energy(tree):
     return figure
 
 
-def draw_posterior_grid(tree, name, label, truth=None):
+def draw_posterior_grid(tree: xr.DataTree, name: str, label: str, truth: np.ndarray | None = None) -> Figure:
     """The post's facet grid: the posterior of one parameter, a histogram a component, with prior and truth.
 
     Parameters
@@ -90,7 +92,7 @@ def draw_posterior_grid(tree, name, label, truth=None):
     return facets.set_axis_labels(label, "posterior density").figure
 
 
-def draw_replicates(sample, draws, rng):
+def draw_replicates(sample: Sample, draws: Components, rng: np.random.Generator) -> Figure:
     """Histograms of samples drawn from posterior draws, one each, and of the sample itself.
 
     Parameters
@@ -109,7 +111,7 @@ def draw_replicates(sample, draws, rng):
     return figure
 
 
-def draw_predictive_ranks(ranks):
+def draw_predictive_ranks(ranks: np.ndarray) -> Figure:
     """The distribution function of leave-one-out ranks, less the uniform one, within its band."""
     pit = xr.DataTree.from_dict({"pit": xr.Dataset({"leave-one-out ranks": ("observation", ranks)})})
     plot = az.plot_ecdf_pit(pit, group="pit", sample_dims="observation", figure_kwargs={"figsize": (8, 3.5)})

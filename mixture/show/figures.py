@@ -10,14 +10,20 @@ import base64
 import inspect
 import io
 import re
+from collections.abc import Callable
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from IPython.display import Code, Markdown, display
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
-from mixture.components import component_log_density, mixture_log_density
+from mixture.components import Components, component_log_density, mixture_log_density
 from mixture.data.cells import coarsen_sample, find_rounding, group_sample
+from mixture.data.sample import Sample
 from mixture.show.text.numbers import QUANTITIES
 from mixture.show.text.wording import ALT_RECORD, Text
 
@@ -43,7 +49,7 @@ CHAIN = [
 SHARP = 220  # dots per inch of what is stored as an image: two for each of the page's
 
 
-def use_style():
+def use_style() -> None:
     """Set the look of all figures in this kernel."""
     sns.set_theme(
         context="notebook",
@@ -72,12 +78,12 @@ def use_style():
     )
 
 
-def colour(component):
+def colour(component: int) -> str:
     """The colour of a component (0-based, by mean), in every figure alike."""
     return COMPONENT[component % len(COMPONENT)]
 
 
-def show(figure, caption, alt, thumbnail=False, **beside):
+def show(figure: Figure, caption: Text | str, alt: Text | str, thumbnail: bool = False, **beside: str) -> None:
     """Display a figure once, with a caption that states the finding and a text for who cannot see it.
 
     Parameters
@@ -104,12 +110,12 @@ def show(figure, caption, alt, thumbnail=False, **beside):
     display(caption if isinstance(caption, Text) else Markdown(f"*{caption}*"), metadata={"caption": True})
 
 
-def source_of(function):
+def source_of(function: Callable) -> Code:
     """A function's code, coloured."""
     return Code(inspect.getsource(function), language="python")
 
 
-def spell_out_labels(figure):
+def spell_out_labels(figure: Figure) -> None:
     """Replace the short names in a figure of ArviZ: `mu` and 0 by mean of component 0, and so on."""
     for ax in figure.axes:
         title, _, component = ax.get_title("left").partition("\n")
@@ -128,7 +134,7 @@ def spell_out_labels(figure):
             text.set_text(re.sub(r"p=([\d.]+)\(α=([\d.]+)\)\s*", r"p = \1 (suspicious below \2)", text.get_text()))
 
 
-def as_svg(figure):
+def as_svg(figure: Figure) -> str:
     """A figure as SVG text, the same for the same figure; artists of more than `MANY` points as images within."""
     for artist in figure.findobj(lambda artist: hasattr(artist, "set_rasterized")):
         if _size_of(artist) > MANY:
@@ -153,7 +159,7 @@ def _save(figure, kind, **options):
     return file.getvalue()
 
 
-def draw_sample(ax, sample, rug=True):
+def draw_sample(ax: Axes, sample: Sample, rug: bool = True) -> None:
     """Histogram of the sample as a density, with a rug where it can still be read.
 
     Parameters
@@ -177,14 +183,14 @@ def draw_sample(ax, sample, rug=True):
     ax.set(xlabel="value (data units)", ylabel="density (per data unit)")
 
 
-def draw_kernel_density(ax, sample):
+def draw_kernel_density(ax: Axes, sample: Sample) -> None:
     """Kernel density of the sample, dotted; a large sample is counted in narrow cells first."""
     if len(sample.count) > 5000:
         sample = (group_sample if sample.exact else coarsen_sample)(sample, sample.sd() / 200)
     sns.kdeplot(x=sample.value, weights=sample.count, color=POSTERIOR, linestyle=":", label="kernel density", ax=ax)
 
 
-def sample_edges(sample, most=120):
+def sample_edges(sample: Sample, most: int = 120) -> np.ndarray:
     """Bin edges by the Freedman-Diaconis rule; whole cells where the sample is in cells or rounded."""
     low, high = sample.quantile([0.25, 0.75])
     wanted = 2 * (high - low) * sample.n ** (-1 / 3) or (sample.high - sample.low) / 10
@@ -196,7 +202,7 @@ def sample_edges(sample, most=120):
     return np.linspace(sample.low, sample.high, int(np.ceil((sample.high - sample.low) / width)) + 1)
 
 
-def draw_sample_and_recipe(sample, recipe=None):
+def draw_sample_and_recipe(sample: Sample, recipe: Components | None = None) -> Figure:
     """The sample's histogram and kernel density, and the mixture that it was drawn from, if it was.
 
     Parameters
@@ -220,13 +226,15 @@ def draw_sample_and_recipe(sample, recipe=None):
     return figure
 
 
-def grid_over(sample, points=400):
+def grid_over(sample: Sample, points: int = 400) -> np.ndarray:
     """Evenly spaced points over the sample's range and a tenth beyond, shape (points,)."""
     margin = 0.1 * (sample.high - sample.low)
     return np.linspace(sample.low - margin, sample.high + margin, points)
 
 
-def draw_components(ax, x, weights, means, sds, label, **line):
+def draw_components(
+    ax: Axes, x: np.ndarray, weights: np.ndarray, means: np.ndarray, sds: np.ndarray, label: str, **line: Any
+) -> None:
     """One weighted density a component, each in its colour.
 
     Parameters
@@ -241,7 +249,7 @@ def draw_components(ax, x, weights, means, sds, label, **line):
         ax.plot(x, density, color=colour(k), label=f"{label} {k}", **line)
 
 
-def draw_band(ax, x, draws, interval=0.95):
+def draw_band(ax: Axes, x: np.ndarray, draws: Components, interval: float = 0.95) -> None:
     """Posterior mean of the mixture density and its pointwise band.
 
     Parameters
@@ -257,7 +265,9 @@ def draw_band(ax, x, draws, interval=0.95):
     ax.plot(x, density.mean(axis=0), color=POSTERIOR, linewidth=1.8, label="posterior mean")
 
 
-def draw_prior_mixtures(sample, weights, means, sds, points=400):
+def draw_prior_mixtures(
+    sample: Sample, weights: np.ndarray, means: np.ndarray, sds: np.ndarray, points: int = 400
+) -> Figure:
     """Mixtures drawn from the priors over the sample.
 
     Parameters
@@ -280,7 +290,9 @@ def draw_prior_mixtures(sample, weights, means, sds, points=400):
     return figure
 
 
-def draw_fits(sample, draws, em, truth=None, interval=0.95):
+def draw_fits(
+    sample: Sample, draws: Components, em: Components, truth: Components | None = None, interval: float = 0.95
+) -> Figure:
     """The main figure: sample, posterior with its band and components, EM and, where it is known, the truth.
 
     Parameters
@@ -307,7 +319,7 @@ def draw_fits(sample, draws, em, truth=None, interval=0.95):
     return figure
 
 
-def draw_memberships(x, curve, sample, interval=0.95):
+def draw_memberships(x: np.ndarray, curve: pd.DataFrame, sample: Sample, interval: float = 0.95) -> Figure:
     """Membership probability of each component by value, below the sample.
 
     Parameters
@@ -333,7 +345,7 @@ def draw_memberships(x, curve, sample, interval=0.95):
     return figure
 
 
-def draw_component_counts(counts):
+def draw_component_counts(counts: pd.DataFrame) -> Figure:
     """BIC, AIC and ICL beside leave-one-out prediction, over the number of components, the best of each marked.
 
     Chains that cannot be trusted have a hollow mark, and none of them is the best.

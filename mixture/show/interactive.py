@@ -16,7 +16,8 @@ import json
 import numpy as np
 
 from mixture.check.membership import summarise_memberships
-from mixture.components import component_log_density, mixture_log_density
+from mixture.components import Components, component_log_density, mixture_log_density
+from mixture.data.sample import Sample
 from mixture.show import figures
 
 MIME = "application/vnd.gaussian-mixtures.play+json"
@@ -24,7 +25,9 @@ POINTS, DRAWS = 240, 40  # on the x axis, and posterior draws to step through: a
 FONT = "system-ui, sans-serif"
 
 
-def play_figure(sample, draws, em, truth=None, interval=0.95):
+def play_figure(
+    sample: Sample, draws: Components, em: Components, truth: Components | None = None, interval: float = 0.95
+) -> dict[str, str]:
     """Densities over the sample above membership probabilities, with all that the page needs to move them.
 
     Parameters

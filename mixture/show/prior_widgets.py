@@ -1,16 +1,22 @@
 """Handles for JupyterLab: move the priors and see what they would predict beside the sample."""
 
+from typing import TYPE_CHECKING
+
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 
+from mixture.data.sample import Sample
 from mixture.show import figures
+
+if TYPE_CHECKING:  # not at run time: it would bring PyMC along
+    from mixture.bayes.model import Priors
 
 SHOWN, POINTS = 30, 150  # prior mixtures in the picture, and points of each
 SD_FAMILIES = ("uniform", "halfnormal", "lognormal")
 
 
-def as_parameters(priors):
+def as_parameters(priors: "Priors") -> str:
     """Priors as lines for a params file."""
 
     def listed(values):
@@ -27,7 +33,7 @@ def as_parameters(priors):
     )
 
 
-def explore_priors(sample, priors):
+def explore_priors(sample: Sample, priors: "Priors") -> ipywidgets.VBox:
     """Handles on the priors, the mixtures that they predict over the sample, and the lines for a params file.
 
     Parameters

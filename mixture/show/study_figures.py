@@ -1,13 +1,18 @@
 """Figures of the studies."""
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from mixture.components import NAMES
 from mixture.show import figures
 
 
-def draw_over_n(ax, rows, column, methods, n="n"):
+def draw_over_n(ax: Axes, rows: pd.DataFrame, column: str, methods: Sequence[str], n: str = "n") -> None:
     """A line for each method over N; what is 0 has no place on a logarithmic axis.
 
     Parameters
@@ -25,7 +30,7 @@ def draw_over_n(ax, rows, column, methods, n="n"):
         ax.loglog(some[n], some[column], marker="o", color=figures.colour(k), label=method)
 
 
-def draw_step_costs(table):
+def draw_step_costs(table: pd.DataFrame) -> Figure:
     """Seconds per sweep and effective draws per second of each method over N; from `measure_methods`."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2))
     for ax, column in ((left, "seconds_per_sweep"), (right, "ess_per_second")):
@@ -36,7 +41,7 @@ def draw_step_costs(table):
     return figure
 
 
-def draw_sweep_costs(points, em, methods):
+def draw_sweep_costs(points: pd.DataFrame, em: pd.Series, methods: Sequence[str]) -> Figure:
     """The same of a sweep's points, untrusted ones crossed out, beside EM.
 
     Parameters
@@ -60,7 +65,7 @@ def draw_sweep_costs(points, em, methods):
     return figure
 
 
-def draw_shift_maps(points, limit):
+def draw_shift_maps(points: pd.DataFrame, limit: float) -> Figure:
     """A map for each N: precision by offset, coloured by the shift, with the border of the misled region.
 
     Parameters
@@ -97,7 +102,7 @@ def _draw_shift_map(ax, points, limit):
     return mesh
 
 
-def draw_forecast(pairs, sensitive):
+def draw_forecast(pairs: pd.DataFrame, sensitive: float) -> Figure:
     """Sensitivity of each fit against the movement of its refit.
 
     Parameters
@@ -123,7 +128,7 @@ def draw_forecast(pairs, sensitive):
     return figure
 
 
-def draw_rank_differences(differences):
+def draw_rank_differences(differences: pd.DataFrame) -> Figure:
     """A panel for each model and parameter: the ranks' difference from uniform within its band; from `rank_differences`."""
     models, parameters = (list(dict.fromkeys(differences[name])) for name in ("model", "parameter"))
     figure, axes = plt.subplots(len(models), len(parameters), figsize=(13, 6), sharex=True, sharey=True, squeeze=False)
@@ -140,7 +145,7 @@ def draw_rank_differences(differences):
     return figure
 
 
-def draw_scenarios(found):
+def draw_scenarios(found: pd.DataFrame) -> Figure:
     """A panel for each scenario: coverage of each parameter by both methods, at every level; from `summarise_coverage`."""
     found = found.reset_index()
     panels = found.groupby(["n", "separation", "weight"])

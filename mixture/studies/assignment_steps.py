@@ -1,9 +1,13 @@
 """The study of the assignment steps: the same mixtures by every method, on samples of growing size."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pandas as pd
 
 from mixture.bayes.model import choose_priors
 from mixture.bayes.nuts import starting_points
+from mixture.components import Components
 from mixture.data.sample import Sample
 from mixture.data.simulate import random_stream, simulate_mixture
 from mixture.em import fit_em
@@ -12,7 +16,9 @@ from mixture.studies.efficiency import METHODS, growth, measure_efficiency
 POSTS_N = 1000  # observations in the post's sample
 
 
-def measure_methods(n, truth, prior, seed, seconds=60.0, methods=METHODS):
+def measure_methods(
+    n: int, truth: Components, prior: dict[str, Any], seed: int, seconds: float = 60.0, methods: Sequence[str] = METHODS
+) -> list[dict[str, Any]]:
     """One row a method for a sample of n values.
 
     Parameters
@@ -42,7 +48,7 @@ def measure_methods(n, truth, prior, seed, seconds=60.0, methods=METHODS):
     ]
 
 
-def growth_by_method(table):
+def growth_by_method(table: pd.DataFrame) -> pd.DataFrame:
     """The powers of N that the cost of a sweep and the effective draws per second grow with, by method."""
     groups = table.groupby("method")
     exponents = pd.DataFrame(
@@ -56,7 +62,7 @@ def growth_by_method(table):
     return exponents.rename_axis("growth with N, as the exponent of")
 
 
-def rows_at_posts_size(table):
+def rows_at_posts_size(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the largest sample up to the post's 1,000 values, or of the smallest, by method."""
     sizes = table["n"].unique()
     n = max([size for size in sizes if size <= POSTS_N], default=min(sizes))

@@ -15,8 +15,10 @@ holds only what the stored ranks depend on; `rank_uniformity` judges them.
 import functools
 import os
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import arviz as az
 import numpy as np
@@ -74,17 +76,17 @@ class Recipe:
     draws: int = 600
 
     @property
-    def priors(self):
+    def priors(self) -> Priors:
         """As the model takes them."""
         return Priors(
             np.zeros(self.k), np.full(self.k, self.mean_sd**-2.0), "lognormal", self.sd_median, self.concentration
         )
 
-    def draw(self, rng):
+    def draw(self, rng: np.random.Generator) -> Components:
         """Weights, means and sds from the prior, ordered jointly by mean."""
         return self.priors.draw(1, rng).map(lambda values: values[0])
 
-    def simulate(self, truth, rng):
+    def simulate(self, truth: Components, rng: np.random.Generator) -> Sample:
         """A sample of the truth, the components' counts random as the model has them."""
         return Sample.of_values(simulate_mixture(self.n, *truth, rng, "random")[0])
 
@@ -102,7 +104,7 @@ class Refitter:
         Other than the recipe's.
     """
 
-    def __init__(self, model, recipe, priors=None):
+    def __init__(self, model: str, recipe: Recipe, priors: Priors | None = None) -> None:
         self.kind, self.recipe = model, recipe
         rng = np.random.default_rng(0)
         truth = recipe.draw(rng)
@@ -116,11 +118,11 @@ class Refitter:
         else:
             self.nutpie = Nutpie(self.model)
 
-    def observe(self, sample):
+    def observe(self, sample: Sample) -> Sample:
         """The sample as the model's likelihood sees it."""
         return group_sample(sample, self.recipe.cell_width) if self.kind == "grouped" else sample
 
-    def fit(self, sample, start, rng):
+    def fit(self, sample: Sample, start: Components, rng: np.random.Generator) -> Components:
         """Draws from the posterior of a sample.
 
         Parameters
@@ -161,7 +163,7 @@ class Refitter:
 # -- ranks ------------------------------------------------------------------------------------
 
 
-def statistics(sample, components):
+def statistics(sample: Sample, components: Components) -> dict[str, np.ndarray]:
     """The quantities that are ranked: every free parameter and the log likelihood.
 
     Parameters
@@ -180,13 +182,13 @@ def statistics(sample, components):
     return named | {"log likelihood": mixture_log_likelihood(sample, *components) @ sample.count}
 
 
-def rank_of(truth, draws, rng):
+def rank_of(truth: float, draws: np.ndarray, rng: np.random.Generator) -> float:
     """The rank of a number among draws, in (0, 1): uniform if it is one of them in distribution."""
     below, ties = np.sum(draws < truth), np.sum(draws == truth)
     return (below + rng.uniform(0, ties + 1)) / (len(draws) + 1)
 
 
-def rank_truth(refitter, replicate, seed):
+def rank_truth(refitter: Refitter, replicate: int, seed: int) -> list[dict[str, Any]]:
     """Draw a truth, simulate, fit, and rank the truth.
 
     Returns
@@ -228,7 +230,13 @@ def _rank_replicates(model, recipe, replicates, seed, path):
     write_atomically(path, pd.DataFrame(rows).to_parquet)
 
 
-def calibrate(folder, recipe=Recipe(), fits=500, seed=20160508, models=MODELS):
+def calibrate(
+    folder: str | os.PathLike,
+    recipe: Recipe = Recipe(),
+    fits: int = 500,
+    seed: int = 20160508,
+    models: Sequence[str] = MODELS,
+) -> pd.DataFrame:
     """Ranks of many truths under each model, on all cores of this machine.
 
     Finished tasks are kept in the folder under a key of recipe, seed and code, so
@@ -261,12 +269,12 @@ def calibrate(folder, recipe=Recipe(), fits=500, seed=20160508, models=MODELS):
     return table
 
 
-def key(module, *parts):
+def key(module: str, *parts: Any) -> str:
     """A file name for the result of these parts, computed by a module of this name and all that it imports."""
     return value_hash([repr(parts), code_hash(ROOT, [module], LOCK)])[:16]
 
 
-def run_tasks(tasks):
+def run_tasks(tasks: list[tuple[Path, Callable, tuple]]) -> None:
     """Let Dask workers write each file that does not exist yet.
 
     Parameters

@@ -8,16 +8,19 @@ often they contain the truth.
 """
 
 import functools
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import special
 
 from mixture.atomic import write_atomically
-from mixture.bayes.model import choose_priors
+from mixture.bayes.model import Priors, choose_priors
 from mixture.components import Components
 from mixture.data.sample import Sample
 from mixture.data.simulate import random_stream, simulate_mixture
@@ -46,31 +49,31 @@ class Scenario:
     weight: float
 
     @property
-    def truth(self):
+    def truth(self) -> Components:
         """Weights, means and sds."""
         return Components(np.array([self.weight, 1 - self.weight]), np.array([0.0, self.separation]), np.ones(2))
 
     @property
-    def stream(self):
+    def stream(self) -> str:
         """Its name among the random streams; the stored study was drawn under it."""
         return f"Cell(separation={self.separation!r}, n={self.n!r}, weight={self.weight!r})"
 
-    def simulate(self, rng):
+    def simulate(self, rng: np.random.Generator) -> Sample:
         """A sample, the components' counts random."""
         return Sample.of_values(simulate_mixture(self.n, *self.truth, rng, "random")[0])
 
     @functools.cached_property
-    def priors(self):
+    def priors(self) -> Priors:
         """As the report chooses them, for one long sample: the same for all samples of the scenario."""
         return choose_priors(Sample.of_values(simulate_mixture(1000, *self.truth, np.random.default_rng(0))[0]), 2)
 
 
-def scenarios(separations, sizes, weights):
+def scenarios(separations: Iterable[float], sizes: Iterable[int], weights: Iterable[float]) -> list[Scenario]:
     """Every combination, as a list of `Scenario`."""
     return [Scenario(*each) for each in product(separations, sizes, weights)]
 
 
-def cover_truth(refitter, scenario, replicate, seed):
+def cover_truth(refitter: Refitter, scenario: Scenario, replicate: int, seed: int) -> list[dict[str, Any]]:
     """Draw a sample, fit it by MCMC and by EM, and record which intervals contain the truth.
 
     Returns
@@ -125,7 +128,14 @@ def _cover_replicates(scenario, recipe, replicates, seed, path):
     write_atomically(path, pd.DataFrame(rows).to_parquet)
 
 
-def cover(folder, grid, samples=100, seed=20160508, tune=300, draws=1000):
+def cover(
+    folder: str | os.PathLike,
+    grid: list[Scenario],
+    samples: int = 100,
+    seed: int = 20160508,
+    tune: int = 300,
+    draws: int = 1000,
+) -> pd.DataFrame:
     """Coverage over a grid, on all cores of this machine; finished tasks are kept, as by `calibrate`.
 
     Parameters

@@ -1,19 +1,31 @@
 """Seconds per sweep and effective draws per second of each method, for the studies and the benchmarks."""
 
 import time
+from typing import Any
 
 import arviz as az
 import numpy as np
+from numpy.typing import ArrayLike
 
-from mixture.bayes.model import build_model
+from mixture.bayes.model import Priors, build_model
 from mixture.bayes.nuts import sample_posterior
 from mixture.components import NAMES
-from mixture.em import fit_em
+from mixture.data.sample import Sample
+from mixture.em import EMFit, fit_em
 
 METHODS = ("EM", "marginal", "gibbs", "categorical-gibbs", "metropolis")
 
 
-def measure_efficiency(sample, priors, em, starts, method, rng, seconds=60.0, max_draws=1000):
+def measure_efficiency(
+    sample: Sample,
+    priors: Priors,
+    em: EMFit,
+    starts: list[dict[str, np.ndarray]],
+    method: str,
+    rng: np.random.Generator,
+    seconds: float = 60.0,
+    max_draws: int = 1000,
+) -> dict[str, Any]:
     """Run one method for about so many seconds and measure its cost and its effective draws.
 
     A short run measures the cost of a sweep; the real run has as many sweeps, half
@@ -75,7 +87,7 @@ def measure_efficiency(sample, priors, em, starts, method, rng, seconds=60.0, ma
     }
 
 
-def growth(n, values):
+def growth(n: ArrayLike, values: ArrayLike) -> float:
     """Exponent b of values ~ n^b by least squares on logarithms; NaN with fewer than two finite points."""
     n, values = np.asarray(n, float), np.asarray(values, float)
     fine = np.isfinite(values) & (values > 0)

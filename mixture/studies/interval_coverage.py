@@ -1,15 +1,16 @@
 """How often stored intervals contain the truth, and how far the estimates are off: Bayes against EM."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from mixture.studies.coverage import LEVELS
 
 SCENARIO = ["separation", "n", "weight"]
 
 
-def summarise_coverage(table):
+def summarise_coverage(table: pd.DataFrame) -> pd.DataFrame:
     """Coverage with its standard error, bias in units of the estimates' own spread, and how often there was no interval.
 
     Returns
@@ -31,7 +32,7 @@ def summarise_coverage(table):
     return found.drop(columns="samples")
 
 
-def coverage_by_method(found):
+def coverage_by_method(found: pd.DataFrame) -> pd.DataFrame:
     """Coverage, missing intervals and coverage far from its level, averaged over the scenarios.
 
     Parameters
@@ -42,7 +43,7 @@ def coverage_by_method(found):
     return found.groupby(["method", "level"])[["covered", "missing", "far"]].mean()
 
 
-def bias_by_method(found):
+def bias_by_method(found: pd.DataFrame) -> pd.DataFrame:
     """Bias of each estimate: one row a scenario and parameter, one column a method."""
     return found["bias"].xs(LEVELS[0], level="level").unstack("method")
 
@@ -71,12 +72,12 @@ class TopLevel(NamedTuple):
     em_failed: int
     posterior_failed: int
     rescued: int
-    worst: dict
+    worst: dict[str, Any]
     posterior_lowest: float
     em_missing: float
 
 
-def compare_intervals(found):
+def compare_intervals(found: pd.DataFrame) -> TopLevel:
     """`TopLevel` of a summary from `summarise_coverage`."""
     level = max(LEVELS)
     em, posterior = (found.xs((method, level), level=("method", "level")) for method in ("EM", "posterior"))

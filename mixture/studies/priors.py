@@ -9,6 +9,7 @@ movement
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from scipy.stats import spearmanr
 
 from mixture.check.verdict import prior_sensitivity
@@ -19,7 +20,7 @@ POSTS_PRECISION = (0.01, 0.1)  # as firm as the post's, which were 0.01 and 0.02
 POSTS_N = 1000
 
 
-def measure_shifts(results):
+def measure_shifts(results: pd.DataFrame) -> pd.DataFrame:
     """One row a finished point: point, n_samples, offset, precision, outcome and shift.
 
     Parameters
@@ -41,29 +42,29 @@ def measure_shifts(results):
     )
 
 
-def first_misled(points):
+def first_misled(points: pd.DataFrame) -> pd.DataFrame:
     """The smallest misleading precision by offset (rows) and N (columns); NaN where none misleads."""
     misled = points[points["shift"] > MISLED]
     return misled.groupby(["offset", "n_samples"])["precision"].min().unstack()
 
 
-def border_table(border):
+def border_table(border: pd.DataFrame) -> pd.DataFrame:
     """`first_misled` for readers."""
     table = border.astype(object).where(border.notna(), "none").rename_axis("offset (data units)")
     return table.rename_axis("first misleading precision at N =", axis=1)
 
 
-def border_at_largest_offset(border):
+def border_at_largest_offset(border: pd.DataFrame) -> dict[int, float]:
     """The first misleading precision by N, where there is one, at the largest offset."""
     return border.loc[border.index.max()].dropna().to_dict() if len(border) else {}
 
 
-def center_sensitivity(tree):
+def center_sensitivity(tree: xr.DataTree) -> float:
     """Power-scaling sensitivity of the means to their own prior: the largest over components."""
     return float(prior_sensitivity(tree)["mu"].loc["mu"].max())
 
 
-def pair_with_refits(points, results):
+def pair_with_refits(points: pd.DataFrame, results: pd.DataFrame) -> pd.DataFrame:
     """The points that have a refit with the next larger precision, with its name and the movement.
 
     Parameters
@@ -88,19 +89,19 @@ def pair_with_refits(points, results):
     return pairs.assign(moved=(distance / sds.loc[pairs["point"]].values).max(axis=1))
 
 
-def warnings_table(pairs):
+def warnings_table(pairs: pd.DataFrame) -> pd.DataFrame:
     """How many fits warned, against how many refits moved by a standard deviation or more."""
     warned = (pairs["sensitivity"] > SENSITIVE).map({True: "warned", False: "not warned"})
     moved = (pairs["moved"] >= 1).map({True: "moves", False: "stays"})
     return pd.crosstab(warned, moved).rename_axis("the fit").rename_axis("its refit", axis=1)
 
 
-def rank_correlation(pairs):
+def rank_correlation(pairs: pd.DataFrame) -> float:
     """Of sensitivity and movement."""
     return float(spearmanr(pairs["sensitivity"], pairs["moved"]).statistic)
 
 
-def misled_facts(points):
+def misled_facts(points: pd.DataFrame) -> dict[str, float | None]:
     """The arguments of the sentence about the post's own priors."""
     misled = points["shift"] > MISLED
     like = (
@@ -117,7 +118,7 @@ def misled_facts(points):
     }
 
 
-def forecast_facts(pairs):
+def forecast_facts(pairs: pd.DataFrame) -> dict[str, float]:
     """The arguments of the sentence about what one fit foretells."""
     warned, moved = pairs["sensitivity"] > SENSITIVE, pairs["moved"] >= 1
     return {

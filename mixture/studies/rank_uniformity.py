@@ -9,7 +9,7 @@ from arviz_stats.ecdf_utils import compute_ecdf, get_pointwise_confidence_band, 
 from mixture.studies.calibration import RANKED_DRAWS
 
 
-def judge_ranks(table, prob=0.99):
+def judge_ranks(table: pd.DataFrame, prob: float = 0.99) -> pd.DataFrame:
     """Whether the ranks are uniform: their distribution function within simultaneous bands (Säilynoja et al. 2022).
 
     Parameters
@@ -45,14 +45,14 @@ def judge_ranks(table, prob=0.99):
 
 
 @functools.cache
-def bands(n, prob):
+def bands(n: int, prob: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where the distribution function of n uniform ranks lies, all along, with a probability: points, lower and upper ends."""
     x = np.arange(1, n) / n
     pointwise = simulate_confidence_bands(n, 1, x, prob, 20_000, np.random.default_rng(214))
     return x, *get_pointwise_confidence_band(pointwise, n, x)
 
 
-def rank_differences(table, prob=0.99):
+def rank_differences(table: pd.DataFrame, prob: float = 0.99) -> pd.DataFrame:
     """The difference of each distribution function of ranks from the uniform one, with its band.
 
     Parameters
@@ -85,7 +85,7 @@ def rank_differences(table, prob=0.99):
     return pd.concat(curves, ignore_index=True)
 
 
-def summarise_models(table, verdict):
+def summarise_models(table: pd.DataFrame, verdict: pd.DataFrame) -> pd.DataFrame:
     """One row a model: how many parameters passed, and whether the chains sufficed.
 
     Parameters

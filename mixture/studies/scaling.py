@@ -1,5 +1,7 @@
 """The study of scaling: what a sweep over N and methods says of the cost of MCMC and EM."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -12,7 +14,7 @@ LARGEST = 3  # samples that an exponent is measured over
 COLUMNS = ["n_samples", "seconds_per_sweep", "acceptance", "moved", "ess", "ess_per_second", "outcome"]
 
 
-def measure_points(results):
+def measure_points(results: pd.DataFrame) -> pd.DataFrame:
     """The finished points with their method, seconds_per_sweep, ess and ess_per_second, by increasing N.
 
     Effective draws are those of the worst quantity of the verdict, the mean assignment among them.
@@ -33,13 +35,13 @@ def measure_points(results):
     )
 
 
-def costs_table(points):
+def costs_table(points: pd.DataFrame) -> pd.DataFrame:
     """The measured columns by method and N, rounded."""
     table = points.sort_values(["method", "n_samples"]).set_index("method")[COLUMNS]
     return table.round({"seconds_per_sweep": 6, "acceptance": 3, "moved": 4, "ess": 0, "ess_per_second": 2})
 
 
-def growth_by_method(points):
+def growth_by_method(points: pd.DataFrame) -> pd.DataFrame:
     """The powers of N over the largest three samples of each method, and the largest N."""
     rows = {}
     for method in METHODS:
@@ -54,23 +56,23 @@ def growth_by_method(points):
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("method")
 
 
-def seconds_of_em(points):
+def seconds_of_em(points: pd.DataFrame) -> pd.Series:
     """Median seconds of EM on exact values, by N."""
     exact = points[points["likelihood"] != "grouped"]
     return exact.groupby("n_samples")["seconds_em"].median().rename("seconds of EM")
 
 
-def growth_of_em(seconds):
+def growth_of_em(seconds: pd.Series) -> float:
     """The power of N over the largest three samples; `seconds` from `seconds_of_em`."""
     return growth(seconds.index[-LARGEST:], seconds[-LARGEST:])
 
 
-def rows_at_posts_size(points):
+def rows_at_posts_size(points: pd.DataFrame) -> pd.DataFrame:
     """The points at the post's 1,000 values, by method."""
     return points[points["n_samples"] == POSTS_N].set_index("method")
 
 
-def cells_facts(points, exponents):
+def cells_facts(points: pd.DataFrame, exponents: pd.DataFrame) -> dict[str, Any]:
     """The arguments of the sentence about the fits to counts in cells."""
     cells = points[points["method"] == "marginal, cells"]
     small, large = cells.iloc[0], cells.iloc[-1]

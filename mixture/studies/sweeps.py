@@ -1,11 +1,14 @@
 """The results of a finished sweep: the outcome of every point, the recovery of the truth, and the time it took."""
 
+import os
 from numbers import Real
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
 from scipy import stats
 
 from mixture.atomic import read_from, read_json
@@ -17,7 +20,7 @@ _COLOURS = ["#0173b2", "#de8f05", "#a03030", "#949494"]  # apart in lightness to
 MOST_ROWS = 40  # of an outcome map
 
 
-def load_results(run_dir):
+def load_results(run_dir: str | os.PathLike) -> tuple[pd.DataFrame, list[str]]:
     """The table of a finished sweep, and what it swept.
 
     Returns
@@ -33,7 +36,7 @@ def load_results(run_dir):
     return results, [name for name in described["swept"] if results[name].map(format_parameter).nunique() > 1]
 
 
-def format_parameter(value):
+def format_parameter(value: Any) -> str:
     """A parameter's value as text; lists within brackets."""
     if isinstance(value, (list, np.ndarray)):
         return f"[{', '.join(map(format_parameter, value))}]"
@@ -42,12 +45,12 @@ def format_parameter(value):
     return str(value)
 
 
-def points_of(results):
+def points_of(results: pd.DataFrame) -> pd.DataFrame:
     """One row a point."""
     return results.drop_duplicates("point")
 
 
-def map_outcomes(results, swept):
+def map_outcomes(results: pd.DataFrame, swept: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The outcome of every point, laid out over what was swept.
 
     Parameters
@@ -95,7 +98,7 @@ def _square_sign(points):
     return f"{points['trusted'].sum()}/{len(points)}"
 
 
-def draw_outcomes(worst, shares):
+def draw_outcomes(worst: pd.DataFrame, shares: pd.DataFrame) -> Figure:
     """The figure of `map_outcomes`: colour and sign of every square."""
     worst, shares = worst.iloc[:MOST_ROWS], shares.iloc[:MOST_ROWS]
     figure, ax = plt.subplots(figsize=(min(11, 4 + 0.6 * worst.shape[1]), 1.6 + 0.32 * len(worst)))
@@ -126,7 +129,7 @@ def draw_outcomes(worst, shares):
     return figure
 
 
-def recovery_table(results):
+def recovery_table(results: pd.DataFrame) -> pd.DataFrame:
     """How well the truth was recovered, parameter by parameter, where it is known.
 
     Returns
@@ -164,7 +167,7 @@ def _recovery(some, name):
     }
 
 
-def draw_coverage(table, interval):
+def draw_coverage(table: pd.DataFrame, interval: float) -> Figure:
     """Coverage by parameter with its interval, beside the nominal `interval`.
 
     Parameters
@@ -196,7 +199,7 @@ def draw_coverage(table, interval):
     return figure
 
 
-def stage_seconds(results):
+def stage_seconds(results: pd.DataFrame) -> pd.DataFrame:
     """Seconds of each stage over the finished points: median, largest and share of the total.
 
     Returns
@@ -218,7 +221,7 @@ def stage_seconds(results):
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("notebook")
 
 
-def total_seconds(results, seconds):
+def total_seconds(results: pd.DataFrame, seconds: pd.DataFrame) -> dict[str, Any]:
     """The arguments of the sentence about time: seconds of all points, and the notebook that took most.
 
     Parameters
@@ -233,7 +236,9 @@ def total_seconds(results, seconds):
     return {"total": points_of(results)["seconds_total"].sum(), "heaviest": seconds["share"].idxmax()}
 
 
-def list_points(results, swept, outcome, notebook=None, limit=50):
+def list_points(
+    results: pd.DataFrame, swept: list[str], outcome: str, notebook: str | None = None, limit: int = 50
+) -> tuple[list[dict[str, Any]], int]:
     """The points of one outcome, with the reason and a link to the notebook that shows it.
 
     Parameters
@@ -267,7 +272,7 @@ def list_points(results, swept, outcome, notebook=None, limit=50):
     return rows, max(0, len(points) - limit)
 
 
-def failed_checks(results):
+def failed_checks(results: pd.DataFrame) -> dict[str, int]:
     """How many untrusted points failed each check, most first."""
     points = points_of(results[results["outcome"] == "untrusted"])
     if points.empty:
@@ -275,7 +280,7 @@ def failed_checks(results):
     return points["failed_checks"].str.split("; ").explode().value_counts().to_dict()
 
 
-def sweep_checks(results):
+def sweep_checks(results: pd.DataFrame) -> list[dict[str, Any]]:
     """The sweep's own verdict: how many of its points failed, were not run or cannot be trusted.
 
     Returns
@@ -301,7 +306,7 @@ def sweep_checks(results):
     ]
 
 
-def sweep_verdict(results):
+def sweep_verdict(results: pd.DataFrame) -> dict[str, Any]:
     """The content of the sweep's verdict.json."""
     checks = sweep_checks(results)
     return {"trusted": all(check["passed"] for check in checks), "checks": checks, "cautions": []}

@@ -1,5 +1,7 @@
 """Chapter 3: whether the chains can be trusted, and the model after them."""
 
+from typing import Any
+
 import pandas as pd
 
 from mixture.show.text.numbers import counted, fixed, plus_minus, short
@@ -66,7 +68,7 @@ CAUSES = {
 }
 
 
-def check_line(check, mark=FAILED):
+def check_line(check: dict[str, Any], mark: str = FAILED) -> str:
     """One check (a dict like `Check`) as a Markdown list item: `mark` if it failed, and what to do then."""
     passes, fails, side = CHECKS.get(check["name"], (check["name"], check["name"], "limit"))
     limit = "none allowed" if check["limit"] == 0 else f"{side} {short(check['limit'])}"
@@ -78,7 +80,7 @@ def check_line(check, mark=FAILED):
 
 
 @wording
-def verdict_text(checks, cautions, kind="agree"):
+def verdict_text(checks: list[dict[str, Any]], cautions: list[dict[str, Any]], kind: str = "agree") -> str:
     """The verdict: a sentence, the checks (failed first), then the cautions about the model.
 
     Parameters
@@ -110,7 +112,7 @@ def verdict_text(checks, cautions, kind="agree"):
 
 
 @wording
-def agreement_text(kind):
+def agreement_text(kind: str) -> str:
     """Whether the chains agree, and how they disagree; `kind` is from `classify_chains`."""
     return "The chains agree." if kind == "agree" else f"{CAUSES[kind][2]} *What to do:* {CAUSES[kind][1]}."
 
@@ -125,7 +127,7 @@ SAMPLERS = {
 
 
 @wording
-def beside_text(found):
+def beside_text(found: dict[str, Any] | None) -> str:
     """What the witness says; `found` is from `judge_beside`."""
     if found is None:
         return "No other sampler was run beside this one: it would have taken longer than the fit, or K is 1."
@@ -143,7 +145,7 @@ def beside_text(found):
 
 
 @wording
-def moves_text(moves):
+def moves_text(moves: dict[str, Any]) -> str:
     """How the sampler moved; `moves` is from `describe_moves`."""
     if moves.get("sampler") != "gibbs":
         return f"The draws come from {SAMPLERS.get(moves.get('sampler'), 'NUTS')}; what it tells of its paths is in the verdict."
@@ -161,7 +163,7 @@ def moves_text(moves):
 
 
 @wording
-def modes_table(modes):
+def modes_table(modes: pd.DataFrame) -> pd.DataFrame:
     """The modes that hold draws or mass; `modes` is from `describe_modes`."""
     some = modes[(modes["held"] >= 0.005) | modes["missed"]]
     columns = {
@@ -173,7 +175,7 @@ def modes_table(modes):
 
 
 @wording
-def modes_text(modes):
+def modes_text(modes: pd.DataFrame) -> str:
     """What the sample leaves open; `modes` is from `describe_modes`."""
     large = modes[modes["held"] >= 0.05]
     if modes["missed"].any():
@@ -194,7 +196,7 @@ def modes_text(modes):
 
 
 @wording
-def groups_table(groups):
+def groups_table(groups: pd.DataFrame) -> pd.DataFrame | str:
     """The groups of chains that disagree; `groups` is from `classify_chains`."""
     if not len(groups):
         return "No group of chains stands apart."
@@ -202,19 +204,19 @@ def groups_table(groups):
 
 
 @caption
-def trace_caption(chains, draws):
+def trace_caption(chains: int, draws: int) -> str:
     """Of the traces."""
     return f"Densities and traces of {chains} chains of {draws:,} draws, a colour a component."
 
 
 @caption
-def rank_caption(apart):
+def rank_caption(apart: int) -> str:
     """Of the ranks of draws so many apart."""
     return f"Difference between each chain's rank distribution and the uniform one, of draws {apart} apart."
 
 
 @caption
-def memory_caption(draws):
+def memory_caption(draws: float) -> str:
     """Of the autocorrelation: how many draws are worth one that is independent."""
     return (
         f"Autocorrelation by lag, one line a chain. For the means, {draws:.1f} draws at most are worth one independent "
@@ -223,7 +225,7 @@ def memory_caption(draws):
 
 
 @caption
-def growth_caption(limit, smallest):
+def growth_caption(limit: float, smallest: float) -> str:
     """Of the effective sample size as draws accumulate."""
     return (
         f"Bulk (dark) and tail (light) effective sample size as draws accumulate (limit {limit}); the smallest bulk value "
@@ -232,31 +234,31 @@ def growth_caption(limit, smallest):
 
 
 @caption
-def energy_caption(bfmi):
+def energy_caption(bfmi: float) -> str:
     """Of the energies."""
     return f"BFMI by chain and the two energy distributions; the smallest BFMI is {bfmi:.2f}."
 
 
 @caption
-def histograms_caption(quantity, means, sds):
+def histograms_caption(quantity: str, means: list[float], sds: list[float]) -> str:
     """Of the posterior histograms of one quantity, a component each, with its posterior means and sds."""
     return f"Posterior of each component's {quantity}: {'; '.join(map(plus_minus, means, sds))}."
 
 
 @wording
-def histograms_alt(quantity, components):
+def histograms_alt(quantity: str, components: int) -> str:
     """Of the same, for who cannot see them."""
     return f"{components} histograms, one a component, of the posterior {quantity}."
 
 
 @caption
-def replicates_caption(replicates):
+def replicates_caption(replicates: int) -> str:
     """Of the replicated samples."""
     return f"Histograms of {replicates} samples drawn from the posterior (lines) and of the sample (grey)."
 
 
 @caption
-def prediction_caption(elpd, elpd_error, pareto_k):
+def prediction_caption(elpd: float, elpd_error: float, pareto_k: float) -> str:
     """Of the leave-one-out ranks."""
     return (
         f"Leave-one-out predictive ranks, difference from uniform; expected log predictive density "

@@ -8,7 +8,9 @@ from mixture.show.text.wording import caption, wording
 
 
 @wording
-def maximum_table(weights, means, sds, errors):
+def maximum_table(
+    weights: list[float], means: list[float], sds: list[float], errors: dict[str, list[float]]
+) -> pd.DataFrame:
     """EM's maximum with standard errors; `errors` has the keys weights, means and sds."""
     columns = {}
     for name, values, field in (("weight", weights, "weights"), ("mean", means, "means"), ("sd", sds, "sds")):
@@ -18,7 +20,17 @@ def maximum_table(weights, means, sds, errors):
 
 
 @wording
-def maximum_text(log_likelihood, bic, aic, icl, starts, best_starts, collapsed_starts, converged, fell_back):
+def maximum_text(
+    log_likelihood: float,
+    bic: float,
+    aic: float,
+    icl: float,
+    starts: int,
+    best_starts: int,
+    collapsed_starts: int,
+    converged: bool,
+    fell_back: bool,
+) -> str:
     """How EM ended; `fell_back` says that variances had to be equal where free ones were asked for."""
     collapsed = f", {collapsed_starts} collapsed onto a value or two and were thrown away" if collapsed_starts else ""
     equal = " Every start with free variances collapsed, so all components share one here." if fell_back else ""
@@ -30,7 +42,9 @@ def maximum_text(log_likelihood, bic, aic, icl, starts, best_starts, collapsed_s
 
 
 @wording
-def bootstrap_text(n, replicates, errors, bootstrap):
+def bootstrap_text(
+    n: int, replicates: int, errors: dict[str, list[float]], bootstrap: dict[str, list[float]] | None
+) -> str:
     """Whether the bootstrap agrees with the curvature.
 
     Parameters
@@ -57,7 +71,7 @@ def bootstrap_text(n, replicates, errors, bootstrap):
 
 
 @wording
-def comparison_table(comparison):
+def comparison_table(comparison: pd.DataFrame) -> pd.DataFrame:
     """Bayes and EM side by side: words for names, each row to two digits of its posterior sd.
 
     Parameters
@@ -88,7 +102,7 @@ def comparison_table(comparison):
 
 
 @caption
-def fits_caption(interval, components, apart):
+def fits_caption(interval: float, components: int, apart: float) -> str:
     """Of the main figure; `apart` is the largest difference of the two fits in posterior sds."""
     return (
         f"Posterior mean density with its {interval:.0%} band, the {components} components and EM; the two fits differ by at "
@@ -97,13 +111,13 @@ def fits_caption(interval, components, apart):
 
 
 @wording
-def fits_alt(n):
+def fits_alt(n: int) -> str:
     """Of the same, for who cannot see it."""
     return f"Histogram of {n:,} values with the posterior's mixture density, its components, and EM's density."
 
 
 @caption
-def membership_caption(interval, unsure):
+def membership_caption(interval: float, unsure: float) -> str:
     """Of the memberships; `unsure` is the share of values without a likely component."""
     return (
         f"Posterior mean membership probability with its {interval:.0%} interval; {unsure:.1%} of the values have no "
@@ -112,13 +126,13 @@ def membership_caption(interval, unsure):
 
 
 @wording
-def membership_alt(components):
+def membership_alt(components: int) -> str:
     """Of the same, for who cannot see it."""
     return f"Histogram of the sample above {components} curves with bands, the probability of each component by value."
 
 
 @wording
-def counts_table(counts):
+def counts_table(counts: pd.DataFrame) -> pd.DataFrame:
     """The numbers of components side by side.
 
     Parameters
@@ -142,7 +156,7 @@ def counts_table(counts):
 
 
 @wording
-def counts_text(counts):
+def counts_text(counts: pd.DataFrame | None) -> str:
     """Which number of components each criterion prefers, and what to make of it where they disagree.
 
     Parameters
@@ -191,7 +205,7 @@ def counts_text(counts):
 
 
 @caption
-def counts_caption(k_max):
+def counts_caption(k_max: int) -> str:
     """Of the criteria."""
     return (
         f"Criteria for 1 to {k_max} components, the best of each in a larger ring; hollow where the chains are not "
@@ -200,13 +214,13 @@ def counts_caption(k_max):
 
 
 @wording
-def counts_alt(k_max):
+def counts_alt(k_max: int) -> str:
     """Of the same, for who cannot see it."""
     return f"BIC, AIC, ICL and leave-one-out predictive density for 1 to {k_max} components, the best of each marked."
 
 
 @wording
-def answer_text(n, means, sds, apart, trusted):
+def answer_text(n: int, means: dict[str, list[float]], sds: dict[str, list[float]], apart: float, trusted: bool) -> str:
     """The answer in two sentences.
 
     Parameters
@@ -240,7 +254,7 @@ def answer_text(n, means, sds, apart, trusted):
 
 
 @wording
-def truth_text(inside, intervals, interval, apart, trusted):
+def truth_text(inside: int | None, intervals: int, interval: float, apart: float, trusted: bool) -> str:
     """How many intervals hold the truth; `inside` is None where it is not known."""
     if inside is None:
         return "The truth is not known here: what the sample can say is in the intervals above" + (

@@ -16,13 +16,15 @@ SD_PRIORS = {
 
 
 @wording
-def likelihood_text(n, reason):
+def likelihood_text(n: int, reason: str) -> str:
     """How many values there are, and how the likelihood sees them."""
     return f"{n:,} values. {reason}"
 
 
 @wording
-def priors_text(mean_center, mean_precision, sd_family, sd_scale, weight_concentration):
+def priors_text(
+    mean_center: list[float], mean_precision: list[float], sd_family: str, sd_scale: float, weight_concentration: float
+) -> str:
     """The priors as formulas; arguments as the attributes of `Priors`."""
     concentrations = ", ".join([f"{weight_concentration:g}"] * len(mean_center))
     lines = [rf"w \sim \mathrm{{Dirichlet}}({concentrations})"]
@@ -35,7 +37,7 @@ def priors_text(mean_center, mean_precision, sd_family, sd_scale, weight_concent
 
 
 @caption
-def prior_caption(drawn, covered):
+def prior_caption(drawn: int, covered: float) -> str:
     """Of the mixtures drawn from the priors: how many, and the share of their means within the sample's range."""
     return (
         f"{drawn} mixtures drawn from the priors (lines) over the sample (grey); {covered:.0%} of the prior's component "
@@ -44,7 +46,7 @@ def prior_caption(drawn, covered):
 
 
 @wording
-def em_table(weights, means, sds):
+def em_table(weights: list[float], means: list[float], sds: list[float]) -> pd.DataFrame:
     """EM's best maximum, which half of the chains start near."""
     return pd.DataFrame(
         {"weight": [fixed(w, 2) for w in weights], "mean": [f"{m:.5g}" for m in means], "sd": [f"{s:.4g}" for s in sds]}
@@ -52,13 +54,13 @@ def em_table(weights, means, sds):
 
 
 @wording
-def sampling_text(chains, draws, seconds):
+def sampling_text(chains: int, draws: int, seconds: float) -> str:
     """What was drawn, and how long that took."""
     return f"**{chains} chains of {draws:,} draws** in {seconds:.1f} seconds of sampling."
 
 
 @wording
-def posterior_table(summary, columns=None):
+def posterior_table(summary: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFrame:
     """ArviZ's summary without the digits that chance alone decides.
 
     Parameters
@@ -91,7 +93,7 @@ def posterior_table(summary, columns=None):
 
 
 @wording
-def sensitivity_table(sensitivity):
+def sensitivity_table(sensitivity: pd.DataFrame) -> pd.DataFrame:
     """How far each prior moves each parameter.
 
     Parameters

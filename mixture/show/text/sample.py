@@ -1,5 +1,7 @@
 """Chapter 1: what the sample is, and where it comes from."""
 
+from typing import Any
+
 import pandas as pd
 
 from mixture.show.text.numbers import as_code, fixed
@@ -7,7 +9,7 @@ from mixture.show.text.wording import caption, wording
 
 
 @wording
-def sample_text(summary, data, n_true, seed, dropped):
+def sample_text(summary: dict[str, Any], data: str | None, n_true: int, seed: int, dropped: int) -> str:
     """What the sample holds.
 
     Parameters
@@ -36,7 +38,7 @@ def sample_text(summary, data, n_true, seed, dropped):
 
 
 @wording
-def drawn_table(drawn, weights, means, sds):
+def drawn_table(drawn: pd.DataFrame, weights: list[float], means: list[float], sds: list[float]) -> pd.DataFrame:
     """What was asked for and what was drawn, component by component.
 
     Parameters
@@ -63,21 +65,21 @@ def drawn_table(drawn, weights, means, sds):
 
 
 @wording
-def described_table(summary):
+def described_table(summary: dict[str, Any]) -> pd.DataFrame:
     """Mean, sd and quantiles of a sample whose components nobody knows; `summary` is from `Sample.summary`."""
     numbers = {"mean": summary["mean"], "sd": summary["sd"], **summary["quantiles"]}
     return pd.DataFrame({"data units": [f"{value:.4g}" for value in numbers.values()]}, index=list(numbers))
 
 
 @caption
-def sample_caption(n, simulated):
+def sample_caption(n: int, simulated: bool) -> str:
     """Of the histogram."""
     truth = " The black line is the true mixture, the coloured ones its components." if simulated else ""
     return f"Histogram and kernel density of {fixed(n, 0)} values.{truth}"
 
 
 @wording
-def sample_alt(n, low, high, n_true):
+def sample_alt(n: int, low: float, high: float, n_true: int) -> str:
     """Of the histogram, for who cannot see it; `n_true` is 0 where no component is known."""
     true = f" and the densities of {n_true} true components" if n_true else ""
     return f"Histogram of {fixed(n, 0)} values between {low:.4g} and {high:.4g} with a kernel density{true}."

@@ -1,12 +1,16 @@
 """The studies: the post's claims about acceptance, scaling and priors; calibration and coverage."""
 
+from typing import Any
+
+import pandas as pd
+
 from mixture.show.text.wording import caption, wording
 
 # -- assignment steps -------------------------------------------------------------------------
 
 
 @caption
-def steps_caption(n, per_second):
+def steps_caption(n: int, per_second: dict[str, float]) -> str:
     """Below the costs of the methods.
 
     Parameters
@@ -24,7 +28,7 @@ def steps_caption(n, per_second):
 
 
 @wording
-def steps_text(n, moved, per_second, exponents):
+def steps_text(n: int, moved: dict[str, float], per_second: dict[str, float], exponents: dict[str, float]) -> str:
     """Whether the acceptance rate made the post's sampler slow.
 
     Parameters
@@ -55,13 +59,13 @@ def steps_text(n, moved, per_second, exponents):
 
 
 @caption
-def scaling_caption(points, untrusted):
+def scaling_caption(points: int, untrusted: int) -> str:
     """Below the costs of the methods: how many points there are, and how many cannot be trusted."""
     return f"Seconds per sweep and effective draws per second; {untrusted} of {points} points are crossed out."
 
 
 @wording
-def scaling_text(per_second, exponents, em_exponent):
+def scaling_text(per_second: dict[str, float], exponents: dict[str, float], em_exponent: float) -> str:
     """Whether MCMC scales as the post did it.
 
     Parameters
@@ -84,7 +88,9 @@ def scaling_text(per_second, exponents, em_exponent):
 
 
 @wording
-def cells_text(exponent, small_n, small_seconds, large_n, large_seconds, trusted):
+def cells_text(
+    exponent: float, small_n: int, small_seconds: float, large_n: int, large_seconds: float, trusted: bool
+) -> str:
     """Whether the cost depends on N where values are counted in cells; `trusted` is of the largest sample."""
     flat = "hardly depends on N" if exponent < 0.15 else "still grows with N"
     return (
@@ -95,7 +101,7 @@ def cells_text(exponent, small_n, small_seconds, large_n, large_seconds, trusted
 
 
 @wording
-def two_paragraphs(first, second):
+def two_paragraphs(first: str, second: str) -> str:
     """Two texts as the paragraphs of one."""
     return f"{first}\n\n{second}"
 
@@ -104,19 +110,19 @@ def two_paragraphs(first, second):
 
 
 @wording
-def finished_text(finished, points):
+def finished_text(finished: int, points: int) -> str:
     """How many of the sweep's points have finished."""
     return f"{finished} of the sweep's {points} points have finished."
 
 
 @caption
-def map_caption(misled, untrusted, points):
+def map_caption(misled: int, untrusted: int, points: int) -> str:
     """Below the map of shifts."""
     return f"Shift of the posterior means; {misled} of {points} posteriors are misled, {untrusted} cannot be trusted."
 
 
 @wording
-def map_alt():
+def map_alt() -> str:
     """For who cannot see the map of shifts."""
     return (
         "One heat map for each N: offset by precision, coloured by the shift of the posterior, with the border of the "
@@ -125,7 +131,7 @@ def map_alt():
 
 
 @wording
-def border_text(precisions):
+def border_text(precisions: dict[str, float]) -> str:
     """Whether a larger sample withstands a firmer prior.
 
     Parameters
@@ -144,13 +150,13 @@ def border_text(precisions):
 
 
 @caption
-def forecast_caption(correlation):
+def forecast_caption(correlation: float) -> str:
     """Below the scatter plot of sensitivity and movement."""
     return f"Sensitivity of one fit against the movement of the next; rank correlation {correlation:.2f}."
 
 
 @wording
-def misled_text(like_the_posts, limit, misled_share, least_wrong):
+def misled_text(like_the_posts: float, limit: float, misled_share: float, least_wrong: float | None) -> str:
     """Whether the post was right about its priors.
 
     Parameters
@@ -178,7 +184,7 @@ def misled_text(like_the_posts, limit, misled_share, least_wrong):
 
 
 @wording
-def forecast_text(caught, false, missed, correlation):
+def forecast_text(caught: float, false: float, missed: int, correlation: float) -> str:
     """Whether the sensitivity of one fit foretells the next.
 
     Parameters
@@ -208,7 +214,9 @@ def forecast_text(caught, false, missed, correlation):
 
 
 @wording
-def recipe_text(fits, n, mean_sd, sd_median, concentration, draws, tune):
+def recipe_text(
+    fits: int, n: int, mean_sd: float, sd_median: float, concentration: float, draws: int, tune: int
+) -> str:
     """The priors that truths are drawn from, and the fits; arguments as the attributes of `Recipe`."""
     return (
         rf"$\mu_k \sim \mathrm{{Normal}}(0, {mean_sd:g})$, "
@@ -219,19 +227,19 @@ def recipe_text(fits, n, mean_sd, sd_median, concentration, draws, tune):
 
 
 @caption
-def ranks_caption(difference, parameter, model):
+def ranks_caption(difference: float, parameter: str, model: str) -> str:
     """Below the panels of ranks: the largest difference, signed, and where it is."""
     return f"The largest difference is {difference:+.3f}, for {parameter} in the {model} model."
 
 
 @wording
-def ranks_alt(panels):
+def ranks_alt(panels: int) -> str:
     """For who cannot see the panels of ranks."""
     return f"A grid of {panels} panels: one line each around zero, within a grey band where calibrated."
 
 
 @wording
-def calibration_text(verdict, prob):
+def calibration_text(verdict: pd.DataFrame, prob: float) -> str:
     """Whether each model is calibrated.
 
     Parameters
@@ -261,7 +269,7 @@ def calibration_text(verdict, prob):
 
 
 @caption
-def coverage_caption(posterior_far, em_far):
+def coverage_caption(posterior_far: float, em_far: float) -> str:
     """Below the panels of coverage: the shares of cases further from their level than chance explains."""
     return (
         f"Coverage is further from its level than chance explains in {posterior_far:.0%} of the cases for the posterior, "
@@ -270,7 +278,7 @@ def coverage_caption(posterior_far, em_far):
 
 
 @wording
-def coverage_alt(panels, levels):
+def coverage_alt(panels: int, levels: list[float]) -> str:
     """For who cannot see the panels of coverage."""
     return (
         f"{panels} panels of coverage by parameter, levels {', '.join(f'{level:.0%}' for level in levels)}, posterior and "
@@ -279,7 +287,7 @@ def coverage_alt(panels, levels):
 
 
 @wording
-def coverage_text(top, posterior_bias, em_bias):
+def coverage_text(top: dict[str, Any], posterior_bias: float, em_bias: float) -> str:
     """Which intervals hold what they promise.
 
     Parameters

@@ -1,5 +1,7 @@
 """The report of a sweep: what came of its points, which they are, what was recovered, and what it took."""
 
+from typing import Any
+
 import pandas as pd
 
 from mixture.show.text.wording import caption, wording
@@ -8,7 +10,7 @@ NONE_UNTRUSTED = "No finished point is untrusted."
 
 
 @wording
-def sweep_text(points, counts):
+def sweep_text(points: int, counts: dict[str, int]) -> str:
     """How many points there are, and what came of them by outcome."""
     good = counts.get("trusted", 0) == points
     outcomes = ", ".join(f"{count:,} {outcome}" for outcome, count in counts.items())
@@ -16,7 +18,7 @@ def sweep_text(points, counts):
 
 
 @caption
-def outcomes_caption(points, counts):
+def outcomes_caption(points: int, counts: dict[str, int]) -> str:
     """Below the map of outcomes."""
     return (
         f"{counts.get('trusted', 0) / points:.0%} of the points finished and can be trusted; a fraction in a cell counts "
@@ -25,13 +27,13 @@ def outcomes_caption(points, counts):
 
 
 @wording
-def outcomes_alt(rows, columns):
+def outcomes_alt(rows: int, columns: int) -> str:
     """For who cannot see the map of outcomes."""
     return f"Grid of {rows} by {columns} cells over what was swept, each with the outcome of its points."
 
 
 @wording
-def failed_checks_table(counts):
+def failed_checks_table(counts: dict[str, int]) -> pd.DataFrame | str:
     """How many untrusted points failed each check."""
     if not counts:
         return NONE_UNTRUSTED
@@ -51,19 +53,19 @@ def _points_table(rows, left):
 
 
 @wording
-def failed_points_text(rows, left):
+def failed_points_text(rows: list[dict[str, Any]], left: int) -> str:
     """The points that failed; arguments as `list_points` returns them."""
     return _points_table(rows, left) if rows else "No point failed."
 
 
 @wording
-def untrusted_points_text(rows, left):
+def untrusted_points_text(rows: list[dict[str, Any]], left: int) -> str:
     """The points that finished and cannot be trusted; arguments as `list_points` returns them."""
     return _points_table(rows, left) if rows else NONE_UNTRUSTED
 
 
 @wording
-def recovery_table(recovery):
+def recovery_table(recovery: pd.DataFrame) -> pd.DataFrame | str:
     """Bias, error and coverage of each parameter; `recovery` is empty where the truth is not known."""
     if recovery.empty:
         return "The truth is not known."
@@ -71,7 +73,7 @@ def recovery_table(recovery):
 
 
 @caption
-def recovery_caption(interval, recovery):
+def recovery_caption(interval: float, recovery: pd.DataFrame) -> str:
     """Below the figure of coverage."""
     lowest = recovery.loc[recovery["coverage"].idxmin()]
     return (
@@ -81,19 +83,19 @@ def recovery_caption(interval, recovery):
 
 
 @wording
-def recovery_alt():
+def recovery_alt() -> str:
     """For who cannot see the figure of coverage."""
     return "Share of intervals that hold the truth by parameter, with error bars, beside the nominal share."
 
 
 @wording
-def seconds_table(seconds):
+def seconds_table(seconds: pd.DataFrame) -> pd.DataFrame | str:
     """Seconds of each notebook; `seconds` is empty where no point has finished."""
     return seconds.round({"median": 2, "largest": 2, "share": 3}) if len(seconds) else "No point has finished."
 
 
 @wording
-def seconds_text(total, heaviest):
+def seconds_text(total: float, heaviest: str | None) -> str:
     """Seconds of all points, and the notebook that took most of them, if any did."""
     return (
         f"{total / 60:.1f} minutes of notebooks in all, most of it in {heaviest or 'none'}. Compilation is paid by the "

@@ -9,6 +9,8 @@ import functools
 import importlib
 import inspect
 import math
+from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 
@@ -20,7 +22,7 @@ FUNCTIONS = {}
 class Text(str):
     """Markdown."""
 
-    def __new__(cls, text, record):
+    def __new__(cls, text: str, record: dict[str, Any]) -> "Text":
         made = super().__new__(cls, text)
         made.record = record
         return made
@@ -38,11 +40,12 @@ class Table(pd.DataFrame):
         return {"text/html": self._repr_html_(), "text/plain": repr(self)}, {RECORD: self.record}
 
 
-def wording(function):
+def wording(function: Callable[..., str | pd.DataFrame]) -> Callable[..., Text | Table]:
     """Make a function's text (a str) or table (a DataFrame) remember its arguments.
 
     The function is always given what is left of its arguments in JSON: lists for
-    arrays and tuples, dicts for named tuples; a DataFrame stays one.
+    arrays and tuples, dicts for named tuples; a DataFrame stays one. That is what its
+    annotations name, not what a caller may pass.
     """
     signature = inspect.signature(function)
 
@@ -58,7 +61,7 @@ def wording(function):
     return worded
 
 
-def caption(function):
+def caption(function: Callable[..., str]) -> Callable[..., Text | Table]:
     """`wording` for what stands below a figure, in italics."""
 
     @functools.wraps(function)
@@ -77,7 +80,7 @@ def _make(record):
     return table
 
 
-def write_anew(output):
+def write_anew(output: dict[str, Any]) -> dict[str, Any]:
     """A stored output of a notebook as today's functions word it; the same where nothing is recorded in it.
 
     Parameters
