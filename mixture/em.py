@@ -3,6 +3,7 @@
 import time
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from sklearn.mixture import GaussianMixture
 
 from mixture.components import (
     Components,
-    component_log_density,
     component_log_likelihood,
     log_sum_components,
     membership_probabilities,
@@ -27,8 +27,12 @@ from mixture.data.sample import Sample
 from mixture.data.simulate import simulate_mixture
 from mixture.messages import InputError
 
-MOST_ITERATIONS = 20_000
-ROUGH = 1e-5  # gain of the mean log likelihood below which EM creeps, and `_polish` takes over
+MOST_ITERATIONS, MOST_LEAPS = 20_000, 3_000
+ROUGH = 1e-7  # gain of the mean log likelihood below which EM creeps, and `_polish` takes over
+MOST_POLISHED, MOST_REACHES = 8, 4  # starts, and times that one is
+NEAR = 0.05  # distance of log weights, means and log sds of a standardised sample
+SAME = 0.02  # log units: maxima that no sample can tell from one another
+MOST_TERMS = 4_000_000  # starts x rows x components that climb at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +135,8 @@ def fit_em(
 ) -> EMFit:
     """Fit a mixture by EM from many starts and keep the best proper maximum.
 
-    Exact values go to scikit-learn's `GaussianMixture`, cells to `_em_on_cells`;
-    both see standardised data, so that units do not matter. The likelihood of
+    All starts climb at once, on standardised data, so that units do not matter. The
+    best of exact values is scikit-learn's `GaussianMixture`, begun there. The likelihood of
     free variances is unbounded where a component shrinks onto one value: such
     a start is counted and thrown away.
 
@@ -161,23 +165,23 @@ def fit_em(
         raise CollapseError("EM needs at least two different values")
     lower = (sample.lower - center) / scale
     standard = Sample(lower, lower if sample.exact else (sample.upper - center) / scale, sample.count)
-    climb = _em_on_values if sample.exact else _em_on_cells
-    found = climb(standard, _random_starts(standard, n_components, rng, starts), tolerance, equal)
-    proper = [components for components, _ in found if not _collapsed(standard, components, equal)]
+    rough = _climb_from(standard, _random_starts(standard, n_components, rng, starts), max(tolerance, ROUGH), equal)
+    found = _polish_best(standard, rough, equal)
+    proper = [components for components in found if not _collapsed(standard, components, equal)]
     if not proper:
         raise CollapseError(
             f"EM with {n_components} components collapsed from each of {starts} starts: lower n_components"
         )
     reached = np.array([_total(standard, components) for components in proper])
     # The best start climbs on, so that the answer does not show where the tolerance stopped it.
-    best, converged = climb(standard, [proper[reached.argmax()]], tolerance * 1e-4, equal)[0]
+    best, converged = _finish(standard, proper[reached.argmax()], tolerance, equal)
 
     def in_data_units(w, m, s):
         return sort_components(w, center + scale * m, scale * s)
 
     components = in_data_units(*best)
     share = membership_probabilities(sample, *components)
-    same = reached > reached.max() - 1e-4 - 10 * tolerance * sample.n
+    same = reached > reached.max() - SAME - 10 * tolerance * sample.n
     return EMFit(
         components,
         _total(sample, components),
@@ -234,15 +238,55 @@ def _total(sample, components):
     return float(sample.count @ mixture_log_likelihood(sample, *components))
 
 
-def _em_on_values(sample, points, tolerance, equal):
-    """scikit-learn's EM from each point, its slow end shortened by `_polish`: list of (Components, converged)."""
-    found = []
-    for point in points:
-        rough, converged = _gaussian_mixture(sample, point, max(tolerance, ROUGH), equal)
-        if tolerance < ROUGH:
-            rough, converged = _gaussian_mixture(sample, _polish(sample, rough, equal), tolerance, equal)
-        found.append((rough, converged))
-    return found
+def _em_on_values(values, points, tolerance, equal):
+    """EM for values, shape (N,) or a sample for each point (S, N), from all points at once; returns as `_climb`.
+
+    A component a row: NumPy is quick along the values, slow along a few components.
+    """
+
+    def step(on, w, m, s):
+        z = ((values if values.ndim == 1 else values[on])[..., None, :] - m[..., None]) / s[..., None]
+        joint = np.log(np.maximum(w, 1e-300) / s)[..., None] - z**2 / 2
+        largest = joint.max(axis=1, keepdims=True)
+        share = np.exp(joint - largest)
+        row = share.sum(axis=1, keepdims=True)
+        share /= row
+        total = np.maximum(share.sum(axis=-1), 1e-300)
+        first, second = np.einsum("skn,skn->sk", share, z) / total, np.einsum("skn,skn,skn->sk", share, z, z) / total
+        variance = s**2 * (second - first**2)
+        if equal:
+            variance = np.broadcast_to((total * variance).sum(axis=1, keepdims=True) / z.shape[-1], variance.shape)
+        reached = (largest + np.log(row)).mean(axis=(1, 2)) - np.log(2 * np.pi) / 2
+        return reached, (total / z.shape[-1], m + s * first, np.sqrt(np.maximum(variance, 1e-12)))
+
+    return _climb(step, points, tolerance)
+
+
+def _climb_from(sample, points, tolerance, equal):
+    """EM from each point, as many at once as memory is kind to; returns as `_climb`."""
+    k = len(points[0][0])
+    pieces = np.array_split(np.arange(len(points)), max(1, len(points) * k * len(sample.count) // MOST_TERMS))
+    em = partial(_em_on_values, sample.value) if sample.exact else partial(_em_on_cells, sample)
+    return [each for piece in pieces if len(piece) for each in em([points[i] for i in piece], tolerance, equal)]
+
+
+def _polish_best(sample, rough, equal):
+    """The points of `_climb`, the best of those that differ brought to their maxima; the others as they are."""
+    points, polished = [components for components, _ in rough], {}
+    lines = _to_line(stack_components([sort_components(*components) for components in points]))
+    for i in np.argsort([-_total(sample, components) for components in points]):
+        near = [j for j in polished if np.abs(lines[i] - lines[j]).max() < NEAR]
+        if near:
+            points[i] = polished[near[0]]
+        elif len(polished) < MOST_POLISHED and not _collapsed(sample, points[i], equal):
+            points[i] = polished[i] = _polish(sample, points[i], equal)
+    return points
+
+
+def _finish(sample, point, tolerance, equal):
+    """The maximum that a point is next to: by L-BFGS where EM creeps, and by scikit-learn's own last steps."""
+    best, converged = _climb_from(sample, [_polish(sample, point, equal)], tolerance * 1e-4, equal)[0]
+    return _gaussian_mixture(sample, best, tolerance, equal) if sample.exact else (best, converged)
 
 
 def _gaussian_mixture(sample, point, tolerance, equal):
@@ -289,20 +333,26 @@ def _polish(sample, point, equal):
     start = np.concatenate(
         [np.log(point.weights[:-1] / point.weights[-1]), point.means, np.log(point.sds[: 1 if equal else k])]
     )
-    reach = np.append(
-        np.full(k - 1, 12.0), np.full(len(start) - k + 1, 3.0)
-    )  # a collapse is further: not to be found from here
+    # A collapse is far away: what lies within reach of a point, and from there again, is not on the way to one.
+    reach = np.append(np.full(k - 1, 6.0), np.full(len(start) - k + 1, 1.0))
+    lowest, best = objective(start)[0], start
     with np.errstate(all="ignore"):
-        climbed = optimize.minimize(
-            objective,
-            start,
-            jac=True,
-            method="L-BFGS-B",
-            bounds=np.stack([start - reach, start + reach], 1),
-            options={"maxiter": 500, "ftol": 1e-15, "gtol": 1e-9},
-        )
-    better = np.isfinite(climbed.fun) and climbed.fun <= objective(start)[0]
-    return components(climbed.x) if better and not _collapsed(sample, components(climbed.x), equal) else point
+        for _ in range(MOST_REACHES):
+            climbed = optimize.minimize(
+                objective,
+                best,
+                jac=True,
+                method="L-BFGS-B",
+                bounds=np.stack([best - reach, best + reach], 1),
+                options={"maxiter": 500, "ftol": 1e-15, "gtol": 1e-9},
+            )
+            if not climbed.fun <= lowest or _collapsed(sample, components(climbed.x), equal):
+                break
+            within = np.all(np.abs(climbed.x - best) < reach)
+            lowest, best = climbed.fun, climbed.x
+            if within:
+                break
+    return components(best)
 
 
 def _slopes(sample, log_mass, share, m, s):
@@ -315,7 +365,7 @@ def _slopes(sample, log_mass, share, m, s):
 
 
 def _em_on_cells(sample, points, tolerance, equal):
-    """EM for grouped data (McLachlan & Jones 1988) from all points at once; returns as `_em_on_values`.
+    """EM for grouped data (McLachlan & Jones 1988) from all points at once; returns as `_climb`.
 
     The M step needs the mean and variance of a Normal within each cell, which
     are those of a truncated Normal. scikit-learn takes no weights, so this
@@ -328,53 +378,66 @@ def _em_on_cells(sample, points, tolerance, equal):
         row = log_sum_components(joint)
         return row @ c, _m_step(sample, c, np.exp(joint - row[..., None]), joint, w, m, s, equal)
 
-    rough = _climb(step, points, max(tolerance, ROUGH))
-    if tolerance >= ROUGH:
-        return rough
-    return _climb(step, [_polish(sample, Components(*point), equal) for point, _ in rough], tolerance)
-
-
-def _em_on_samples(samples, start, tolerance, equal):
-    """EM on many samples of exact values, rows of shape (S, N), all from one start and at once; as `_em_on_values`.
-
-    One after the other by scikit-learn, a hundred samples of a thousand values take twice as long.
-    """
-
-    def step(on, w, m, s):
-        values = samples[on]
-        joint = component_log_density(values, w, m, s)
-        row = log_sum_components(joint)
-        share = np.exp(joint - row[..., None])
-        total = share.sum(axis=1)
-        mean = np.einsum("snk,sn->sk", share, values) / total
-        variance = np.einsum("snk,snk->sk", share, (values[..., None] - mean[:, None, :]) ** 2) / total
-        if equal:
-            variance = np.broadcast_to((total * variance).sum(axis=1, keepdims=True) / values.shape[1], variance.shape)
-        return row.mean(axis=1), (total / values.shape[1], mean, np.sqrt(np.maximum(variance, 1e-12)))
-
-    return _climb(step, [start] * len(samples), tolerance)
+    return _climb(step, points, tolerance)
 
 
 def _climb(step, points, tolerance):
-    """EM from many points at once: list of ((weights, means, sds), converged).
+    """EM from many points at once, its slow end shortened by SQUAREM (Varadhan & Roland 2008).
 
-    `step` takes which of them still climb and their weights, means and sds, each of shape (S, K); it returns their
-    mean log likelihoods and their next weights, means and sds.
+    Two steps of EM tell the direction and how they shorten; a leap of many follows, and is kept if it is not lower.
+
+    Parameters
+    ----------
+    step : callable
+        Takes which points still climb and their weights, means and sds, shape (S, K) each; returns their mean log
+        likelihoods and their next weights, means and sds.
+    points : list of (weights, means, sds)
+    tolerance : float
+        Of the gain of the mean log likelihood from one leap to the next.
+
+    Returns
+    -------
+    list of (Components, converged)
     """
-    w, m, s = stack_components(points)
-    last, done = np.full(len(points), -np.inf), np.zeros(len(points), bool)
-    for _ in range(MOST_ITERATIONS):
-        on = ~done
-        reached, (w[on], m[on], s[on]) = step(on, w[on], m[on], s[on])
-        done[on], last[on] = reached - last[on] < tolerance, reached
+    now, last = _to_line(stack_components(points)), np.full(len(points), -np.inf)
+    done, longest = np.zeros(len(points), bool), np.ones((len(points), 1, 1))
+    for _ in range(MOST_LEAPS):
+        on = np.flatnonzero(~done)
+        start = now[on]
+        low, first = step(on, *_from_line(start))
+        high, second = step(on, *_from_line(_to_line(first)))
+        first, second = _to_line(first), _to_line(second)
+        slope = first - start
+        bend = second - first - slope
+        length = np.linalg.norm(slope, axis=(1, 2)) / np.maximum(np.linalg.norm(bend, axis=(1, 2)), 1e-300)
+        length = np.clip(length[:, None, None], 1.0, longest[on])
+        leapt, after = step(on, *_from_line(start + 2 * length * slope + length**2 * bend))
+        kept = (leapt >= high)[:, None, None]  # false for what is not a number, too
+        now[on] = np.where(kept, _to_line(after), second)
+        longest[on] = np.where(
+            kept, np.where(length < longest[on], longest[on], 4 * longest[on]), np.maximum(1.0, length / 4)
+        )
+        done[on], last[on] = low - last[on] < tolerance, low
         if done.all():
             break
-    return [((w[i], m[i], s[i]), done[i]) for i in range(len(points))]
+    return [(Components(*each), bool(finished)) for each, finished in zip(_from_line(now).transpose(1, 0, 2), done)]
+
+
+def _to_line(components):
+    """Log weights, means and log sds, shape (S, 3, K): where straight lines stay mixtures."""
+    w, m, s = components
+    return np.stack([np.log(np.maximum(w, 1e-300)), m, np.log(s)], axis=1)
+
+
+def _from_line(line):
+    """The inverse of `_to_line`, shape (3, S, K); weights are brought to sum to one."""
+    with np.errstate(over="ignore"):
+        return np.stack([special.softmax(line[:, 0], axis=-1), line[:, 1], np.clip(np.exp(line[:, 2]), 1e-6, 1e6)])
 
 
 def _m_step(sample, c, share, joint, w, m, s, equal):
     """New weights, means and sds from memberships and the moments of truncated Normals."""
-    total = np.einsum("m,smk->sk", c, share)
+    total = np.maximum(np.einsum("m,smk->sk", c, share), 1e-300)
     each = c[:, None] * share / total[:, None, :]
     first, second = _cell_moments(sample, joint - np.log(w)[:, None, :], share, m[:, None, :], s[:, None, :])
     mean = m + s * (each * first).sum(axis=1)
@@ -488,7 +551,7 @@ def bootstrap_errors(
     drawn = [
         sort_components(*components)
         for values, (components, _) in zip(
-            samples, _em_on_samples(samples, standard, tolerance, fit.equal_variance), strict=True
+            samples, _em_on_values(samples, [standard] * replicates, tolerance, fit.equal_variance), strict=True
         )
         if not _collapsed(Sample.of_values(values), components, fit.equal_variance)
     ]

@@ -3,19 +3,19 @@
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from mixture.atomic import write_atomically, write_json
+from mixture.bayes import witness
 from mixture.bayes.gibbs import sample_by_gibbs
 from mixture.bayes.model import add_log_likelihood, add_log_prior, as_dataset, build_model, posterior_draws
-from mixture.bayes.modes import find_modes, weigh_modes
+from mixture.bayes.modes import Modes, find_modes, weigh_modes
 from mixture.bayes.nuts import sample_posterior, sampling_cost, starting_points
 from mixture.bayes.target import Target
-from mixture.parallel import start_in_background
 
 CHEAP = 300_000  # rows x components: beyond, a sweep takes longer than NUTS is worth
-WITNESS = {"draws": 400, "tune": 400, "target_accept": 0.9, "deepest": 6}  # a bounded number of gradients
 WITNESS_CHAINS, WITNESS_ROWS = 2, 6_000  # rows x components: beyond, a witness would take longer than the fit
 PRIOR_DRAWS = 500
 SHOWN_EVERY = 1.0  # seconds
@@ -94,15 +94,18 @@ def fit_posterior(
         )
 
     settings = {"draws": draws, "tune": tune}
-    if kind == "gibbs":
-        cheap = k > 1 and len(seen.count) * k <= WITNESS_ROWS
-        witness = start_in_background(lambda: by_nuts("witness", "nutpie", WITNESS, WITNESS_CHAINS)) if cheap else None
-        tree = by_gibbs("gibbs", {"chains": chains, **settings})
-        beside = witness() if cheap else None
-    else:
+    cheap = k > 1 and len(seen.count) * k <= WITNESS_ROWS
+    if kind != "gibbs":
         tree = by_nuts("nuts", kind, {**settings, "target_accept": target_accept}, chains)
-        cheap = k > 1 and len(seen.count) * k <= WITNESS_ROWS
-        beside = by_gibbs("witness", {"chains": WITNESS_CHAINS, "draws": WITNESS["draws"]}) if cheap else None
+        few = {"chains": WITNESS_CHAINS, "draws": witness.SETTINGS["draws"]}
+        beside = by_gibbs("witness", few) if cheap else None
+    else:
+        with ThreadPoolExecutor(1) as thread:  # the chains leave Python's lock free
+            waiting = cheap and thread.submit(
+                witness.sample_beside, seen, priors, em, stream("witness"), WITNESS_CHAINS, **witness.SETTINGS
+            )
+            tree = by_gibbs("gibbs", {"chains": chains, **settings})
+            beside = add_log_likelihood(waiting.result(), seen) if cheap else None
     if beside is not None:
         beside.attrs = {
             "sampler": "nuts" if kind == "gibbs" else "gibbs"
@@ -123,11 +126,19 @@ def _completed(tree, seen, priors, em, kind, stream):
         maxima = [components for components, reached in em.maxima if reached > em.log_likelihood - 30]
         modes = find_modes(target, np.array([points[best], *(target.to_free(each) for each in maxima)]))
         tree["modes"] = modes.dataset(target)
-        nearest = modes.nearest(points.reshape(-1, target.size)).reshape(points.shape[:2])
-        tree["sample_stats"] = tree["sample_stats"].to_dataset().assign(mode=(("chain", "draw"), nearest))
+        _note_modes(tree, modes, target)
+    if "beside" in tree:
+        _note_modes(tree["beside"], Modes.of_dataset(tree["modes"].to_dataset(), target), target)
     tree["modes"] = weigh_modes(tree, target, stream("modes"))
     tree.attrs |= {"seconds_em": em.seconds, "sampler": kind}
     return tree
+
+
+def _note_modes(tree, modes, target):
+    """Which mode each draw of a tree is nearest to, as sample_stats["mode"]."""
+    points = target.to_free(posterior_draws(tree).sorted())
+    nearest = modes.nearest(points.reshape(-1, target.size)).reshape(points.shape[:2])
+    tree["sample_stats"] = tree["sample_stats"].to_dataset().assign(mode=(("chain", "draw"), nearest))
 
 
 def save_posterior(tree, run_dir, **provenance):

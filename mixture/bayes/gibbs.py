@@ -56,7 +56,7 @@ class _Proposals:
     @classmethod
     def around(cls, centers, covariances, weights, step_covariance):
         factors = np.linalg.cholesky(np.asarray(covariances))
-        inverses = np.stack([linalg.solve_triangular(f, np.eye(len(f)), lower=True) for f in factors])
+        inverses = np.ascontiguousarray([linalg.solve_triangular(f, np.eye(len(f)), lower=True) for f in factors])
         weights = np.asarray(weights) / np.sum(weights)
         volume = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
         return cls(

@@ -277,6 +277,20 @@ def log_posterior_gradient(lower, upper, count, exact, a, m, t, family, scale, f
     return prior + likelihood
 
 
+@compiled
+def ordered_log_posterior_gradient(lower, upper, count, exact, a, m, t, family, scale, floor, x, gradient):
+    """As `log_posterior_gradient`, in coordinates that keep the means in order: the first, and the logs of the gaps."""
+    k, y = len(m), x.copy()
+    for j in range(k, 2 * k - 1):
+        y[j] = y[j - 1] + math.exp(x[j])
+    density = log_posterior_gradient(lower, upper, count, exact, a, m, t, family, scale, floor, y, gradient)
+    for j in range(2 * k - 2, k - 1, -1):  # a gap moves all means that follow it
+        gradient[j - 1] += gradient[j]
+        gradient[j] = gradient[j] * math.exp(x[j]) + 1.0
+        density += x[j]
+    return density
+
+
 # -- moves given the assignments --------------------------------------------------------------
 
 

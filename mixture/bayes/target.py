@@ -59,7 +59,7 @@ class Target:
         return cls(
             center,
             spread,
-            (lower, upper, np.ascontiguousarray(sample.count, np.int64), sample.exact),
+            (lower, upper, np.array(sample.count, np.int64), sample.exact),
             prior,
             bool(np.ptp(means[0]) == 0 and np.ptp(means[1]) == 0),
         )

@@ -10,6 +10,7 @@ import xarray as xr
 
 from mixture.bayes.labels import match_components
 from mixture.bayes.model import as_dataset, observed_sample, posterior_draws
+from mixture.bayes.modes import LEAST_SHARE
 from mixture.check.comparison import compare_fits, monte_carlo_distance
 from mixture.check.likelihood import total_log_likelihood
 from mixture.components import NAMES, Components, mixture_log_density
@@ -112,17 +113,23 @@ def judge_beside(tree: xr.DataTree) -> dict[str, Any] | None:
     -------
     dict or None
         None where there is no witness. sampler; largest_rhat, its own;
-        settled, whether that is small enough for it to say anything; apart, in
-        Monte Carlo standard errors, see `monte_carlo_distance`.
+        modes, those with a share of the draws, and visited, those of them that
+        it found; settled, whether it found all and its R-hat is small enough for
+        it to say anything; apart, in Monte Carlo standard errors, see
+        `monte_carlo_distance`.
     """
     if "beside" not in tree:
         return None
     beside = tree["beside"]
     rhat = _worst(az.rhat, judged_quantities(beside), np.max)
+    modes = np.flatnonzero(tree["modes"]["held"].values >= LEAST_SHARE)
+    visited = np.isin(modes, beside["sample_stats"]["mode"].values)
     return {
         "sampler": beside.attrs["sampler"],
         "largest_rhat": rhat,
-        "settled": rhat <= SETTLED_RHAT,
+        "modes": len(modes),
+        "visited": int(visited.sum()),
+        "settled": bool(rhat <= SETTLED_RHAT and visited.all()),
         "apart": monte_carlo_distance(tree, beside),
     }
 

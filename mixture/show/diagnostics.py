@@ -13,6 +13,7 @@ from mixture.data.simulate import simulate_mixture
 from mixture.show import figures
 
 GRID = {"figsize": (10, 6)}
+MOST_PANELS = 3  # components that the pictures of chains show: more would be too small to read
 MOST_REPLICATED = 100_000  # values in a replicated sample
 
 
@@ -21,6 +22,12 @@ def draw_traces(tree: xr.DataTree) -> Figure:
     colours = [figures.colour(k) for k in range(tree["posterior"].sizes["component"] + 1)]
     look = {"var_names": list(NAMES), "aes": {"color": ["component"]}, "color": colours}
     return az.plot_trace_dist(tree, **look, figure_kwargs=GRID).viz["figure"].item()
+
+
+def slowest_components(tree: xr.DataTree) -> list[int]:
+    """The components that pictures of chains show: all, or those with the smallest effective sizes, in order."""
+    sizes = az.ess(tree, var_names=list(NAMES)).to_dataset().to_array().min("variable")
+    return sorted(sizes.argsort().values[:MOST_PANELS].tolist())
 
 
 def draw_ranks(tree: xr.DataTree, apart: int) -> Figure:
@@ -42,7 +49,13 @@ def draw_growth(tree: xr.DataTree, limit: float) -> Figure:
 
 
 def _by_component(tree):
-    return {"var_names": list(NAMES), "col_wrap": tree["posterior"].sizes["component"], "figure_kwargs": GRID}
+    components = slowest_components(tree)
+    return {
+        "var_names": list(NAMES),
+        "coords": {"component": components},
+        "col_wrap": len(components),
+        "figure_kwargs": GRID,
+    }
 
 
 def draw_energy(tree: xr.DataTree) -> Figure:

@@ -154,7 +154,10 @@ def _size_of(artist):
 
 
 def _save(figure, kind, **options):
-    file = io.BytesIO()
+    file, layout = io.BytesIO(), figure.get_layout_engine()
+    if layout:  # laid out once and no more: with an engine, Matplotlib draws everything twice
+        layout.execute(figure)
+        figure.set_layout_engine("none")
     figure.savefig(file, format=kind, transparent=True, **options)
     return file.getvalue()
 

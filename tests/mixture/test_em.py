@@ -14,7 +14,6 @@ from mixture.data.simulate import simulate_mixture
 from mixture.em import (
     CollapseError,
     _collapsed,
-    _em_on_samples,
     _em_on_values,
     bootstrap_errors,
     compare_component_counts,
@@ -279,8 +278,8 @@ def test_many_samples_climb_where_scikit_learn_climbs_from_each(equal):
     rng = np.random.default_rng(8)
     start = np.array([0.4, 0.6]), np.array([-1.0, 1.0]), np.array([0.6, 0.6])
     samples = np.stack([rng.normal(rng.choice([-1.0, 1.5], 300), 0.7) for _ in range(5)])
-    together = _em_on_samples(samples, start, 1e-12, equal)
+    together = _em_on_values(samples, [start] * 5, 1e-12, equal)
     assert all(converged for _, converged in together)
     for values, (components, _) in zip(samples, together, strict=True):
-        ((expected, _),) = _em_on_values(Sample.of_values(values), [start], 1e-12, equal)
+        ((expected, _),) = _em_on_values(values, [start], 1e-12, equal)
         assert_allclose(components, expected, rtol=1e-3, atol=1e-3)

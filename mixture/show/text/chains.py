@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from mixture.show.text.numbers import counted, fixed, plus_minus, short
+from mixture.show.text.numbers import counted, fixed, listed, plus_minus, short
 from mixture.show.text.wording import caption, wording
 
 PASSED, FAILED, CAUTION = "✓", "✗", "⚠"
@@ -119,7 +119,7 @@ def agreement_text(kind: str) -> str:
 
 SAMPLERS = {
     "gibbs": "Gibbs sampling",
-    "nuts": "NUTS on the PyMC model",
+    "nuts": "NUTS",
     "nutpie": "NUTS",
     "pymc": "NUTS",
     "latent": "NUTS and assignments in turn",
@@ -132,6 +132,11 @@ def beside_text(found: dict[str, Any] | None) -> str:
     if found is None:
         return "No other sampler was run beside this one: it would have taken longer than the fit, or K is 1."
     other = SAMPLERS[found["sampler"]]
+    if found["visited"] < found["modes"]:
+        return (
+            f"{other} was run beside it, but found {found['visited']} of the {found['modes']} modes in its few draws: it says "
+            "nothing for or against."
+        )
     if not found["settled"]:
         return (
             f"{other} was run beside it, but did not settle in its few draws (largest R\u2011hat "
@@ -210,9 +215,14 @@ def trace_caption(chains: int, draws: int) -> str:
 
 
 @caption
-def rank_caption(apart: int) -> str:
-    """Of the ranks of draws so many apart."""
-    return f"Difference between each chain's rank distribution and the uniform one, of draws {apart} apart."
+def rank_caption(apart: int, components: list[int], k: int) -> str:
+    """Of the ranks of draws so many apart, and of which of the K components this and the next two pictures show."""
+    some = (
+        ""
+        if len(components) == k
+        else (f" Here and in the next two pictures: components {listed(components)}, which mix most slowly of the {k}.")
+    )
+    return f"Difference between each chain's rank distribution and the uniform one, of draws {apart} apart.{some}"
 
 
 @caption
