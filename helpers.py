@@ -18,6 +18,11 @@ def load_sample(run_dir: str | os.PathLike) -> Sample:
     return Sample.of_frame(read_from(run_dir, "sample.parquet", pd.read_parquet))
 
 
+def load_components(run_dir: str | os.PathLike) -> dict[str, Any]:
+    """The dict in components.json; errors as `load_sample`."""
+    return read_from(run_dir, "components.json", read_json)
+
+
 def load_posterior(run_dir: str | os.PathLike) -> xr.DataTree:
     """The DataTree in posterior.nc, in memory so that the file is free to be replaced; errors as `load_sample`."""
 

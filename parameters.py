@@ -66,7 +66,18 @@ class Parameters(BaseModel):
     )
 
     # model
-    n_components: Integer = _field(2, "model", "K, components in the model", ge=1, le=50)
+    n_components: Annotated[Integer, Field(ge=1, le=50)] | Literal["auto"] | None = _field(
+        None,
+        "model",
+        "K, components in the model; auto: drawn along with all else, then the most probable number; "
+        "null: auto for a file, as many as there are means for a simulated sample",
+    )
+    n_components_prior: Literal["uniform", "poisson", "bnb"] = _field(
+        "uniform",
+        "model",
+        "with n_components auto: uniform on 1 to 30, poisson (mean 1, at least 1) or bnb (K - 1 beta-negative-binomial "
+        "(1, 4, 3))",
+    )
     model: Literal["marginal", "latent"] = _field(
         "marginal", "model", "assignments summed out, or drawn for each observation as the post did"
     )
@@ -84,11 +95,17 @@ class Parameters(BaseModel):
     mean_prior_precision: list[Positive] | None = _field(
         None, "model", "precision of each mean's Normal prior; null: 1 / range^2", "1 / data units^2"
     )
-    sd_prior: Literal["uniform", "halfnormal", "lognormal"] = _field("lognormal", "model", "family of the sds' prior")
+    sd_prior: Literal["uniform", "halfnormal", "lognormal", "hierarchical"] | None = _field(
+        None,
+        "model",
+        "family of the sds' prior; hierarchical: precisions Gamma(2, beta), beta Gamma(0.2, 10 / range^2); "
+        "null: hierarchical with n_components auto, else lognormal",
+    )
     sd_prior_scale: Positive | None = _field(
         None,
         "model",
-        "upper end (uniform), scale (halfnormal) or median (lognormal); null: range / 6K (lognormal), range / 2",
+        "upper end (uniform), scale (halfnormal), median (lognormal) or range (hierarchical); null: range / 6K "
+        "(lognormal), the range (hierarchical), range / 2",
         "data units",
     )
     weight_concentration: Positive = _field(1.0, "model", "concentration of the weights' Dirichlet prior")
@@ -113,7 +130,11 @@ class Parameters(BaseModel):
     em_tolerance: Positive = _field(1e-8, "EM", "stop when the mean log likelihood gains less")
     em_variance: Literal["free", "equal"] = _field("free", "EM", "one variance a component, or one for all")
     k_max: Integer | None = _field(
-        None, "EM", "largest number of components to compare; null: no comparison", ge=1, le=20
+        None,
+        "EM",
+        "largest number of components to compare; null: no comparison, or with n_components auto those left open",
+        ge=1,
+        le=20,
     )
 
     # report
@@ -121,6 +142,27 @@ class Parameters(BaseModel):
     interval: Annotated[Real, Field(gt=0, lt=1)] = _field(
         0.95, "report", "probability inside the highest-density intervals"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, values):
+        """What depends on another parameter and was not given."""
+        if not isinstance(values, dict):
+            return values
+        filled = dict(values)
+        if filled.get("n_components") is None:
+            means = filled.get("means", cls.model_fields["means"].default)
+            filled["n_components"] = (
+                "auto" if filled.get("data") is not None else len(means) if isinstance(means, list) else 2
+            )
+        if filled.get("sd_prior") is None:
+            filled["sd_prior"] = "hierarchical" if filled["n_components"] == "auto" else "lognormal"
+        return filled
+
+    @property
+    def least_components(self) -> int:
+        """K, or 1 where it is not known before the fit."""
+        return 1 if self.n_components == "auto" else self.n_components
 
     @model_validator(mode="after")
     def _agree(self):
@@ -139,14 +181,15 @@ class Parameters(BaseModel):
             high = max(mean + sd for mean, sd in zip(self.means, self.sds))
             if not is_usable_range(low, high):
                 raise ValueError(f"means, sds: given values from {low:g} to {high:g}; allowed: {USABLE_RANGE}")
-            if self.n_samples < 2 * self.n_components:
+            if self.n_samples < 2 * self.least_components:
                 raise ValueError(
-                    f"n_samples: given {self.n_samples}; allowed: at least 2 x n_components = {2 * self.n_components}"
+                    f"n_samples: given {self.n_samples}; allowed: at least 2 x n_components = {2 * self.least_components}"
                 )
         elif not os.path.exists(self.data) and not glob.glob(self.data):
             raise ValueError(f"data: given {format_value(self.data)}; allowed: a file, folder or glob that exists")
         if self.model == "latent":
-            allowed = {"n_components": self.n_components > 1, "likelihood": self.likelihood != "grouped"}
+            several = self.n_components != "auto" and self.n_components > 1
+            allowed = {"n_components": several, "likelihood": self.likelihood != "grouped"}
             for name in (name for name, fine in allowed.items() if not fine):
                 raise ValueError(
                     f"{name}: given {getattr(self, name)!r}; allowed with model latent: "
@@ -156,6 +199,8 @@ class Parameters(BaseModel):
             raise ValueError(f"cell_width: given {self.cell_width:g}; allowed: null with likelihood exact")
         for name in ("mean_prior_mean", "mean_prior_precision"):
             values = getattr(self, name)
+            if values is not None and self.n_components == "auto":
+                raise ValueError(f"{name}: given {len(values)} values; allowed: null with n_components auto")
             if values is not None and len(values) != self.n_components:
                 raise ValueError(
                     f"{name}: given {len(values)} values; allowed: one for each of n_components = {self.n_components}"
@@ -171,7 +216,7 @@ class Parameters(BaseModel):
         the widest sd that the prior allows, and the means' priors, not be away.
         """
         given = self.mean_prior_mean, self.mean_prior_precision, self.sd_prior_scale
-        if None in given or self.sd_prior == "lognormal":
+        if None in given or self.sd_prior in ("lognormal", "hierarchical"):
             return
         widest = self.sd_prior_scale * (1 if self.sd_prior == "uniform" else 10)
         for value in (low, high):

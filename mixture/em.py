@@ -1,5 +1,6 @@
 """Maximum likelihood by expectation-maximisation, and how exact it is."""
 
+import contextlib
 import time
 import warnings
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ ROUGH = 1e-7  # gain of the mean log likelihood below which EM creeps, and `_pol
 MOST_POLISHED, MOST_REACHES = 8, 4  # starts, and times that one is
 NEAR = 0.05  # distance of log weights, means and log sds of a standardised sample
 SAME = 0.02  # log units: maxima that no sample can tell from one another
+PILOT_STARTS, PILOT_MOST = 5, 6
 MOST_TERMS = 4_000_000  # starts x rows x components that climb at once
 
 
@@ -220,6 +222,32 @@ def fit_em_proper(
                 f"n_components: given {n_components}; allowed: fewer, or another sample: on this one EM collapses "
                 f"from each of {starts} starts, even with equal variances"
             ) from None
+
+
+def fit_pilot(sample: Sample, n_components: int | str, rng: np.random.Generator, starts: int = PILOT_STARTS) -> EMFit:
+    """A first fit from few starts, which tells how narrow the narrowest component is.
+
+    Parameters
+    ----------
+    sample : Sample
+    n_components : int or "auto"
+        auto takes the number up to `PILOT_MOST` with the smallest BIC.
+    rng : numpy.random.Generator
+    starts : int
+        At most `PILOT_STARTS` of them are made.
+
+    Returns
+    -------
+    EMFit
+    """
+    starts = min(starts, PILOT_STARTS)
+    if n_components != "auto":
+        return fit_em_proper(sample, n_components, rng, starts)
+    fits = [fit_em_proper(sample, 1, rng, starts)]
+    for k in range(2, min(PILOT_MOST, sample.n // 2) + 1):
+        with contextlib.suppress(CollapseError):
+            fits.append(fit_em(sample, k, rng, starts))
+    return min(fits, key=lambda fit: fit.bic)
 
 
 def _random_starts(sample, n_components, rng, starts):
@@ -559,28 +587,27 @@ def bootstrap_errors(
     return {"weights": weights, "means": scale * means, "sds": scale * sds}
 
 
-def compare_component_counts(
-    sample: Sample,
-    k_max: int,
-    rng: np.random.Generator,
-    starts: int = 20,
-    tolerance: float = 1e-8,
-    variance: str = "free",
-) -> pd.DataFrame:
-    """EM's criteria for K = 1 to k_max.
+def compare_component_counts(fits: dict[int, EMFit], variance: str = "free") -> pd.DataFrame:
+    """EM's criteria side by side.
+
+    Parameters
+    ----------
+    fits : dict of int to EMFit
+        By the number of components; from `fit_em_proper`.
+    variance : {"free", "equal"}
+        What they were asked for.
 
     Returns
     -------
     pandas.DataFrame
         Indexed by K: log_likelihood, parameters, bic, aic, icl (smaller is
-        better), collapsed (starts thrown away); NaN where every start collapsed.
+        better), collapsed (starts thrown away); NaN where every start with
+        free variances collapsed.
     """
     rows = {}
-    for k in range(1, k_max + 1):
-        try:
-            fit = fit_em(sample, k, rng, starts, tolerance, variance)
-        except CollapseError:
-            rows[k] = {"collapsed": starts}
+    for k, fit in fits.items():
+        if fit.equal_variance and variance == "free":
+            rows[k] = {"collapsed": fit.starts}
             continue
         rows[k] = {
             "log_likelihood": fit.log_likelihood,
@@ -590,4 +617,5 @@ def compare_component_counts(
             "icl": fit.icl,
             "collapsed": fit.collapsed_starts,
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("K")
+    names = ["log_likelihood", "parameters", "bic", "aic", "icl", "collapsed"]
+    return pd.DataFrame.from_dict(rows, orient="index").reindex(columns=names).rename_axis("K")

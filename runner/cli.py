@@ -143,7 +143,16 @@ def verdict_lines(verdict: dict[str, Any]) -> list[str]:
     ]
 
 
-LARGE_MODE = 0.05  # of the draws: smaller modes are in the report alone
+def _component_lines(components):
+    """One line on how many components there are, where that was not given; `components` is what components.json holds."""
+    if components.get("given", True):
+        return []
+    likely = [k for k, p in components["p_k_filled"].items() if p >= LARGE_MODE]
+    each = ", ".join(f"{k} ({components['p_k_filled'][k]:.2f})" for k in likely)
+    return [f"  components, by probability: {each}; the report describes {components['chosen']}"]
+
+
+LARGE_MODE = 0.05  # of the draws: smaller modes, and numbers of components, are in the report alone
 
 
 def _mode_lines(modes):
@@ -193,6 +202,7 @@ def headline_lines(comparison: str | os.PathLike) -> list[str]:
 def print_summary(folder: Path, manifest: dict[str, Any]) -> int:
     """Print the verdict and the main results of a finished run; the exit status."""
     print("\n".join(verdict_lines(read_json(folder / VERDICT) or {})))
+    print("".join(f"{line}\n" for line in _component_lines(read_json(folder / "components.json") or {})), end="")
     if (folder / "comparison.csv").exists():
         print("\n".join(headline_lines(folder / "comparison.csv")))
     print(os.path.relpath(folder / REPORT))

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -22,7 +23,7 @@ from mixture.parallel import available_cores
 
 MOST = 30  # components, as in Richardson & Green
 RHAT_LIMIT, ESS_PER_CHAIN = 1.01, 100  # Vehtari et al. 2021
-LARGEST_ERROR = 0.003  # of a probability of K: what a run is lengthened for
+LARGEST_ERROR = 0.004  # of a probability of K: what a run is lengthened for
 MOST_OPERATIONS = 6e8  # sweeps x rows x filled components of a chain: about a quarter of a minute on one core
 BLOCK_OPERATIONS = 1e6  # between two looks at whether to stop
 FIRST = (1, 3, 6, 10)  # components that chains start with
@@ -139,6 +140,66 @@ def count_errors(probabilities: xr.DataArray) -> np.ndarray:
     """Monte Carlo standard errors of mean probabilities, shape (most,), of an array over chain, draw and components."""
     columns = np.moveaxis(probabilities.transpose("chain", "draw", ...).values, -1, 0)
     return np.array([array_stats.mcse(column) if np.ptp(column) > 0 else 0.0 for column in columns])
+
+
+def most_probable(kept: xr.Dataset) -> int:
+    """The number of filled components that was drawn most often."""
+    return int(kept["components"].values[kept["p_filled"].mean(("chain", "draw")).values.argmax()])
+
+
+def probable_counts(probabilities: dict[int, float], share: float = 0.9) -> list[int]:
+    """The fewest numbers of components that hold such a share of the probability, in order."""
+    ranked, total, chosen = sorted(probabilities, key=lambda k: -probabilities[k]), 0.0, []
+    for k in ranked:
+        chosen.append(k)
+        total += probabilities[k]
+        if total >= share:
+            break
+    return sorted(chosen)
+
+
+def describe_components(kept: xr.Dataset | None, n_components: int) -> dict[str, Any]:
+    """The posterior of the number of components, as components.json holds it.
+
+    Parameters
+    ----------
+    kept : xarray.Dataset or None
+        From `sample_component_counts`; None where the number was given.
+    n_components : int
+        Of the rest of the report.
+
+    Returns
+    -------
+    dict
+        chosen; and, where it was drawn, prior (of K), p_k and p_k_filled by
+        number, errors and errors_filled (Monte Carlo, same keys), open (the
+        fewest filled numbers with nine tenths of the probability), p_k_by_prior
+        (the same sample under each prior of K), rhat, ess and largest_error.
+    """
+    if kept is None:
+        return {"chosen": n_components, "given": True}
+    numbers = [str(k) for k in kept["components"].values]
+    p_k, p_filled = (kept[name].mean(("chain", "draw")).values for name in ("p_k", "p_filled"))
+    given = kept.attrs["count_prior"]
+    rhat, ess, error = convergence(kept)
+
+    def by_number(values):
+        return dict(zip(numbers, map(float, values), strict=True))
+
+    return {
+        "chosen": n_components,
+        "given": False,
+        "prior": given,
+        "p_k": by_number(p_k),
+        "p_k_filled": by_number(p_filled),
+        "errors": by_number(count_errors(kept["p_k"])),
+        "errors_filled": by_number(count_errors(kept["p_filled"])),
+        "open": probable_counts(dict(zip(map(int, numbers), p_filled, strict=True))),
+        "p_k_by_prior": {name: by_number(reweigh_counts(p_k, given, name)) for name in COUNT_PRIORS},
+        "rhat": rhat,
+        "ess": ess,
+        "largest_error": error,
+    }
 
 
 class _Target:

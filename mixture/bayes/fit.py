@@ -153,6 +153,8 @@ def save_posterior(tree, run_dir, **provenance):
         Plain values, kept as one attribute.
     """
     cost = {"seconds_em": tree.attrs.pop("seconds_em"), **sampling_cost(tree)}
+    if "components" in tree:
+        cost["seconds_components"] = tree["components"].attrs.pop("seconds")
     seconds, tree.attrs["provenance"] = tree.attrs.pop("seconds"), json.dumps(provenance)
     write_atomically(f"{run_dir}/posterior.nc", lambda path: tree.to_netcdf(path, engine="netcdf4"))
     write_json(f"{run_dir}/cost.json", cost)

@@ -1,6 +1,6 @@
 """How many components: EM's criteria and leave-one-out prediction, for K = 1 to k_max."""
 
-from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,44 @@ from mixture.check.likelihood import compare_posteriors
 from mixture.check.verdict import judge_chains
 from mixture.data.sample import Sample
 from mixture.em import compare_component_counts, fit_em_proper
-from mixture.parallel import run_parallel
+
+MOST_COMPARED = 8  # components, where the comparison was not asked for
+
+
+def open_k_max(components: dict[str, Any], k_max: int | None) -> int | None:
+    """The largest number of components to compare: as given, or the largest that the sample leaves open."""
+    if k_max is not None or components["given"]:
+        return k_max
+    return min(MOST_COMPARED, max(*components["open"], components["chosen"] + 1))
+
+
+def singular_bic(log_likelihoods: np.ndarray, n: int) -> np.ndarray:
+    """The singular BIC of mixtures of 1, 2, ... components, natural log, larger is better.
+
+    Drton & Plummer (2017, equation 6.11): where a mixture has more components
+    than the sample needs, its penalty is that of the smaller one, and a half
+    of log n more for each component too many.
+
+    Parameters
+    ----------
+    log_likelihoods : array_like, shape (K,)
+        At EM's maxima.
+    n : int
+        Observations.
+
+    Returns
+    -------
+    ndarray, shape (K,)
+    """
+    log_likelihoods = np.asarray(log_likelihoods, float)
+    top, found = np.nanmax(log_likelihoods), np.full(len(log_likelihoods), np.nan)
+    for i in range(len(found)):
+        smaller = [j for j in range(i) if np.isfinite(found[j])]
+        penalties = np.array([(3 * (j + 1) - 1 + i - j) / 2 for j in [*smaller, i]]) * np.log(n)
+        *below, own = np.exp(log_likelihoods[i] - top - penalties)
+        b = np.sum([found[j] for j in smaller]) - own
+        found[i] = (-b + np.sqrt(b**2 + 4 * np.dot(below, [found[j] for j in smaller]))) / 2
+    return np.log(found) + top
 
 
 def choose_component_count(
@@ -27,6 +64,7 @@ def choose_component_count(
     weight_concentration: float = 1.0,
     chains: int = 4,
     draws: int = 500,
+    components: dict[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Compare numbers of components by EM's criteria and by prediction.
 
@@ -46,41 +84,28 @@ def choose_component_count(
     sd_prior, weight_concentration :
         As in `choose_priors`.
     chains, draws : int
+    components : dict, optional
+        What components.json holds.
 
     Returns
     -------
     pandas.DataFrame
         Indexed by K: the columns of `compare_component_counts` and
-        `compare_posteriors`, and trusted.
+        `compare_posteriors`, trusted, sbic (see `singular_bic`), and p_k where
+        the number of components was drawn.
     """
     own, streams = tree["posterior"].sizes["component"], rng.spawn(k_max)
-    others = [k for k in range(k_max, 0, -1) if k != own]  # the longest first
-    fits = run_parallel(
-        [
-            partial(
-                _fit,
-                sample,
-                k,
-                streams[k - 1],
-                starts,
-                tolerance,
-                variance,
-                sd_prior,
-                weight_concentration,
-                chains,
-                draws,
-            )
-            for k in others
-        ]
-    )
-    known = [(own, tree)] if own <= k_max else []
-    trees = dict(sorted(known + list(zip(others, fits, strict=True))))
-    counts = compare_component_counts(sample, k_max, rng, starts, tolerance, variance)
+    fits = {k: fit_em_proper(sample, k, streams[k - 1], starts, tolerance, variance) for k in range(1, k_max + 1)}
+
+    def posterior(k):
+        priors = choose_priors(sample, k, sd_prior=sd_prior, weight_concentration=weight_concentration)
+        return add_log_likelihood(draw_posterior(sample, priors, fits[k], streams[k - 1], chains, draws, draws), sample)
+
+    trees = {k: tree if k == own else posterior(k) for k in fits}
     trusted = {k: all(check.passed for check in judge_chains(fit)) for k, fit in trees.items()}
-    return counts.join(compare_posteriors(trees, trusted, rng)).assign(trusted=trusted)
-
-
-def _fit(sample, k, rng, starts, tolerance, variance, sd_prior, weight_concentration, chains, draws):
-    priors = choose_priors(sample, k, sd_prior=sd_prior, weight_concentration=weight_concentration)
-    em = fit_em_proper(sample, k, rng, starts, tolerance, variance)
-    return add_log_likelihood(draw_posterior(sample, priors, em, rng, chains, draws, draws), sample)
+    counts = compare_component_counts(fits, variance)
+    table = counts.join(compare_posteriors(trees, trusted, rng)).assign(trusted=trusted)
+    table.insert(3, "sbic", singular_bic(table["log_likelihood"], sample.n))
+    if components and not components["given"]:
+        table["p_k"] = [components["p_k"].get(str(k), 0.0) for k in table.index]
+    return table

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mixture.bayes.components_unknown import convergence
 from mixture.bayes.labels import match_components
 from mixture.bayes.model import as_dataset, observed_sample, posterior_draws
 from mixture.bayes.modes import LEAST_SHARE
@@ -205,8 +206,9 @@ def judge_chains(tree: xr.DataTree) -> list[Check]:
     -------
     list of Check
         R-hat, bulk and tail ESS (the worst over `judged_quantities`); of NUTS
-        BFMI, divergences and tree depth; and, where the modes are known, the
-        share of those that no chain visited.
+        BFMI, divergences and tree depth; where the modes are known, the share
+        of those that no chain visited; and, where the number of components was
+        drawn too, R-hat and ESS of that.
     """
     quantities, sampling = judged_quantities(tree), tree["sample_stats"].to_dataset()
     ess_limit = ESS_PER_CHAIN * quantities.sizes["chain"]
@@ -229,6 +231,7 @@ def judge_chains(tree: xr.DataTree) -> list[Check]:
         ),
         *(_judge_nuts(tree) if "diverging" in sampling else []),
         *(_judge_modes(tree) if "modes" in tree and "missed" in tree["modes"] else []),
+        *(_judge_counts(tree) if "components" in tree else []),
     ]
 
 
@@ -278,6 +281,18 @@ def _judge_modes(tree):
             if tree.attrs.get("sampler") != "gibbs"
             else "raise tune and draws",
         )
+    ]
+
+
+def _judge_counts(tree):
+    """Whether the chains agree on the number of components, and on what does not depend on names."""
+    kept = tree["components"].to_dataset()
+    rhat, ess, _ = convergence(kept)
+    limit = ESS_PER_CHAIN * kept.sizes["chain"]
+    advice = "give n_components, or run longer: raise draws and tune"
+    return [
+        _check("largest R-hat of the number of components", rhat, RHAT_LIMIT, rhat <= RHAT_LIMIT, advice),
+        _check("smallest ESS of the number of components", ess, limit, ess >= limit, advice),
     ]
 
 

@@ -29,7 +29,7 @@ def check_source(parameters: Any) -> None:
     """
     if parameters.data is not None:
         if open_column(parameters.data, parameters.column).size <= LARGE:
-            values, _ = read_column(parameters.data, parameters.column, parameters.missing, parameters.n_components)
+            values, _ = read_column(parameters.data, parameters.column, parameters.missing, parameters.least_components)
             parameters.refuse_forbidding_priors(values.min(), values.max())
 
 
@@ -70,8 +70,9 @@ def read_column(
     return values, dropped
 
 
-def check_enough(n: int, low: float, high: float, name: str, n_components: int) -> None:
+def check_enough(n: int, low: float, high: float, name: str, n_components: int | str) -> None:
     """Refuse a sample too small for K components, without any spread, or beyond what doubles can hold apart."""
+    n_components = 1 if n_components == "auto" else n_components
     if n < 2 * n_components:
         raise InputError(
             f"data: column {format_value(name)} holds {n} values; allowed: at least 2 x n_components = {2 * n_components}"
@@ -90,7 +91,7 @@ def read_sample(
     data: str,
     column: str | None = None,
     missing: str = "refuse",
-    n_components: int = 1,
+    n_components: int | str = 1,
     cell_width: float | None = None,
     scheduler: str | None = None,
     progress: bool = True,
@@ -99,8 +100,10 @@ def read_sample(
 
     Parameters
     ----------
-    data, column, missing, n_components :
+    data, column, missing :
         As in `mixture.data.read.read_column`.
+    n_components : int or "auto"
+        At least twice as many values are wanted.
     cell_width : float, optional
         Data units; by default fine against the spread of the first values,
         or the step that they are rounded to.

@@ -17,6 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+import xarray as xr
 from IPython.display import Code, Markdown, display
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -345,6 +346,33 @@ def draw_memberships(x: np.ndarray, curve: pd.DataFrame, sample: Sample, interva
         below.plot(x, curve[f"p_{k}"], color=colour(k), label=f"component {k}")
     below.set(xlabel="value (data units)", ylabel="probability", ylim=(0, 1.02))
     below.legend(title=f"mean and {interval:.0%} interval", loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+def draw_component_posterior(kept: xr.Dataset) -> Figure:
+    """The posterior of the number of components, filled and all, with a dot for each chain.
+
+    Parameters
+    ----------
+    kept : xarray.Dataset
+        From `sample_component_counts`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    likely = np.maximum(*(kept[name].mean(("chain", "draw")) for name in ("p_filled", "p_k"))).values >= 0.001
+    numbers = kept["components"].values[likely]
+    figure, axes = plt.subplots(1, 2, figsize=(10, 3.5), sharey=True)
+    titles = {"p_filled": "Components that hold values", "p_k": "Components, empty ones included"}
+    for ax, (name, title) in zip(axes, titles.items(), strict=True):
+        by_chain = kept[name].mean("draw").values[:, likely]
+        ax.bar(numbers, by_chain.mean(axis=0), color=SAMPLE, edgecolor="none")
+        for chain in by_chain:
+            ax.plot(numbers, chain, "o", color=POSTERIOR, markersize=3, alpha=0.6)
+        ax.set(title=title, xlabel="number of components")
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    axes[0].set(ylabel="posterior probability")
     return figure
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # not at run time: it would bring PyMC along
     from mixture.bayes.model import Priors
 
 SHOWN, POINTS = 30, 150  # prior mixtures in the picture, and points of each
-SD_FAMILIES = ("uniform", "halfnormal", "lognormal")
+SD_FAMILIES = ("uniform", "halfnormal", "lognormal", "hierarchical")
 
 
 def as_parameters(priors: "Priors") -> str:

@@ -28,6 +28,7 @@ from runner.stages import join_lines, tags
 
 SUMMARY_TAGS = (
     "summary-answer",
+    "summary-components",
     "summary-verdict",
     "summary-modes",
     "summary-figure",

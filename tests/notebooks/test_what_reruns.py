@@ -29,7 +29,7 @@ def code_of(number):
         "mixture/check/verdict.py": ["03", "04"],
         "mixture/check/comparison.py": ["03", "04"],
         "mixture/bayes/gibbs.py": ["02", "04"],
-        "mixture/bayes/kernels.py": ["02", "04"],
+        "mixture/bayes/kernels.py": ["02", "03", "04"],
         "mixture/em.py": ["02", "04"],
         "mixture/data/simulate.py": ["01", "02", "03", "04"],
         "mixture/show/interactive.py": ["04"],

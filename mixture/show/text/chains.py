@@ -17,6 +17,16 @@ CHECKS = {
         "Too few independent draws for the means",
         "at least",
     ),
+    "largest R-hat of the number of components": (
+        "The chains agree on the number of components",
+        "The chains do not agree on the number of components",
+        "at most",
+    ),
+    "smallest ESS of the number of components": (
+        "Enough independent draws of the number of components",
+        "Too few independent draws of the number of components",
+        "at least",
+    ),
     "smallest tail ESS": (
         "Enough independent draws for the intervals",
         "Too few independent draws for the intervals",

@@ -145,10 +145,12 @@ def counts_table(counts: pd.DataFrame) -> pd.DataFrame:
         "bic": ("BIC", 1),
         "aic": ("AIC", 1),
         "icl": ("ICL", 1),
+        "sbic": ("sBIC", 1),
         "elpd": ("left out", 1),
         "elpd_se": ("its error", 1),
         "weight": ("stacking weight", 2),
     }
+    decimals |= {"p_k": ("posterior of K", 3)} if "p_k" in counts else {}
     table = {words: [fixed(value, places) for value in counts[name]] for name, (words, places) in decimals.items()}
     return pd.DataFrame(
         {**table, "chains": ["trusted" if each else "not trusted" for each in counts["trusted"]]}, index=counts.index
@@ -166,9 +168,12 @@ def counts_text(counts: pd.DataFrame | None) -> str:
     """
     if counts is None:
         return "Other numbers of components were not compared: give `k_max` to compare them."
-    counts = counts.astype({name: float for name in ("bic", "aic", "icl", "elpd", "weight")})
+    counts = counts.astype({name: float for name in ("bic", "aic", "icl", "sbic", "elpd", "weight")})
     best = {name.upper(): int(counts[name].idxmin()) for name in ("bic", "aic", "icl")}
+    best["sBIC"] = int(counts["sbic"].idxmax())
     sound = counts[counts["trusted"].astype(bool)]
+    if "p_k" in counts:
+        best["the posterior"] = int(counts["p_k"].idxmax())
     if len(sound):
         best["leave-one-out"] = int(sound["elpd"].idxmax())
     near = [int(k) for k in sound.index[sound["elpd"] > sound["elpd"].max() - 4] if k != best["leave-one-out"]]
@@ -181,8 +186,9 @@ def counts_text(counts: pd.DataFrame | None) -> str:
     ]
     if not agree:
         words.append(
-            "BIC looks for the number that generated the sample, AIC and leave-one-out for the best prediction, ICL for "
-            "well separated groups."
+            "BIC looks for the number that generated the sample, and sBIC does so with a penalty that is right where "
+            "components coincide; AIC and leave-one-out look for the best prediction, ICL for well separated groups, and the "
+            "posterior of K weighs every number by all of its parameters' prior."
         )
     if near:
         words.append(

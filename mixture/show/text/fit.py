@@ -12,6 +12,7 @@ SD_PRIORS = {
     "uniform": r"\mathrm{{Uniform}}(0, {0:.4g})",
     "halfnormal": r"\mathrm{{HalfNormal}}({0:.4g})",
     "lognormal": r"\mathrm{{LogNormal}}(\log {0:.4g}, 1)",
+    "hierarchical": r"\beta^{{1/2}} \, \mathrm{{Gamma}}(2, 1)^{{-1/2}}, \quad \beta \sim \mathrm{{Gamma}}(0.2, 10 / {0:.4g}^2)",
 }
 
 

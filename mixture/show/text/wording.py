@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-CHAPTERS = ("sample", "fit", "chains", "comparison", "sweep", "studies")
+CHAPTERS = ("sample", "components", "fit", "chains", "comparison", "sweep", "studies")
 RECORD, ALT_RECORD = "wording", "alt"
 FUNCTIONS = {}
 
