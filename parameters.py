@@ -70,7 +70,7 @@ class Parameters(BaseModel):
         None,
         "model",
         "K, components in the model; auto: drawn along with all else, then the most probable number; "
-        "null: auto for a file, as many as there are means for a simulated sample",
+        "null: as many as means to simulate, or for a file as priors of means, if given; else auto",
     )
     n_components_prior: Literal["uniform", "poisson", "bnb"] = _field(
         "uniform",
@@ -151,10 +151,12 @@ class Parameters(BaseModel):
             return values
         filled = dict(values)
         if filled.get("n_components") is None:
-            means = filled.get("means", cls.model_fields["means"].default)
-            filled["n_components"] = (
-                "auto" if filled.get("data") is not None else len(means) if isinstance(means, list) else 2
-            )
+            if filled.get("data") is None:
+                known = [filled.get("means", cls.model_fields["means"].default)]
+            else:
+                known = [filled.get(name) for name in ("mean_prior_mean", "mean_prior_precision")]
+            lengths = [len(each) for each in known if isinstance(each, list) and each]
+            filled["n_components"] = lengths[0] if lengths else "auto" if filled.get("data") is not None else 2
         if filled.get("sd_prior") is None:
             filled["sd_prior"] = "hierarchical" if filled["n_components"] == "auto" else "lognormal"
         return filled
