@@ -1,7 +1,7 @@
 """From the points' run folders to one tidy table: a row for each point and component.
 
 Nothing here computes a statistic: the numbers are those that the notebooks left in
-comparison.csv, verdict.json, em.json, cost.json and the manifest.
+comparison.csv, verdict.json, components.json, em.json, cost.json and the manifest.
 """
 
 import csv
@@ -63,6 +63,7 @@ def point_rows(point: Point, folder: Path, error: str = "") -> list[dict[str, An
     list of dict
         point, replicate, the parameters, status, verdict, error, failed_checks,
         cautions, the value of each check, seconds of each stage and other costs;
+        components_found and p_components_1, ... where the number was drawn;
         component and, by parameter (w, mu, sigma), what comparison.csv and the
         verdict say of it: `mu_truth`, `mu_posterior_mean`, `mu_rhat` and so on.
     """
@@ -79,9 +80,18 @@ def point_rows(point: Point, folder: Path, error: str = "") -> list[dict[str, An
     row |= (
         {f"seconds_{name}": seconds for name, seconds in manifest["seconds"].items()} | _verdict_columns(verdict) | cost
     )
+    row |= count_columns(read_json(folder / "components.json") or {})
     row |= {f"em_{name}": value for name, value in em.items() if isinstance(value, (int, float))}
     components = _by_component([*read_table(folder / "comparison.csv"), *verdict.get("parameters", [])])
     return [row | {"component": number} | values for number, values in components] or [row | {"component": None}]
+
+
+def count_columns(components: dict[str, Any]) -> dict[str, float]:
+    """The number of components that was found, and the probability of each, where it was drawn; by components.json."""
+    if components.get("given", True):
+        return {}
+    likely = {number: p for number, p in components["p_k_filled"].items() if p >= 0.001}
+    return {"components_found": components["chosen"]} | {f"p_components_{number}": p for number, p in likely.items()}
 
 
 def _by_component(rows):
