@@ -49,7 +49,8 @@ def singular_bic(log_likelihoods: np.ndarray, n: int) -> np.ndarray:
         *below, own = np.exp(log_likelihoods[i] - top - penalties)
         b = np.sum([found[j] for j in smaller]) - own
         found[i] = (-b + np.sqrt(b**2 + 4 * np.dot(below, [found[j] for j in smaller]))) / 2
-    return np.log(found) + top
+    with np.errstate(divide="ignore"):  # hopeless numbers of components vanish
+        return np.log(found) + top
 
 
 def choose_component_count(

@@ -141,12 +141,13 @@ def test_a_number_of_components_without_a_fit_has_dashes_and_says_whether_its_ch
         "bic": 442.22,
         "aic": 422.96,
         "icl": np.nan,
+        "sbic": np.nan,
         "elpd": -212.2,
         "elpd_se": 8.5,
         "weight": 1.0,
     }
     table = counts_table(pd.DataFrame([{**numbers, "trusted": True}, {**numbers, "trusted": False}], index=[3, 4]))
-    assert table.loc[3].tolist() == ["−203.5", "442.2", "423.0", "–", "−212.2", "8.5", "1.00", "trusted"]
+    assert table.loc[3].tolist() == ["−203.5", "442.2", "423.0", "–", "–", "−212.2", "8.5", "1.00", "trusted"]
     assert table.loc[4, "chains"] == "not trusted"
 
 
