@@ -62,7 +62,7 @@ class EMFit:
         That the fit took.
     maxima : list of (Components, float)
         Where each proper start ended, and the log likelihood there, the best
-        included.
+        included; those far below the best stand near a maximum, not on it.
     """
 
     components: Components

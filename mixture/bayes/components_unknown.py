@@ -4,10 +4,8 @@ Fruehwirth-Schnatter, Malsiner-Walli & Gruen (2021, "Generalized mixtures of fin
 sampling"), by default under the priors of Richardson & Green (1997), for which p(K | galaxies) is published.
 """
 
-import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -15,17 +13,15 @@ import xarray as xr
 from arviz_stats.base import array_stats
 from scipy import special, stats
 
+from mixture.bayes.chains import BLOCK_OPERATIONS, ESS_PER_CHAIN, RHAT_LIMIT, run_chains
 from mixture.bayes.kernels_unknown import run_telescoping
 from mixture.bayes.model import choose_priors
 from mixture.bayes.target import Target
 from mixture.data.sample import Sample
-from mixture.parallel import available_cores
 
 MOST = 30  # components, as in Richardson & Green
-RHAT_LIMIT, ESS_PER_CHAIN = 1.01, 100  # Vehtari et al. 2021
 LARGEST_ERROR = 0.004  # of a probability of K: what a run is lengthened for
 MOST_OPERATIONS = 6e8  # sweeps x rows x filled components of a chain: about a quarter of a minute on one core
-BLOCK_OPERATIONS = 1e6  # between two looks at whether to stop
 FIRST = (1, 3, 6, 10)  # components that chains start with
 QUANTITIES = ("k", "k_filled", "log_likelihood", "log_smallest_sd", "squared_shares")  # what chains are compared by
 
@@ -238,12 +234,11 @@ class _Chain:
         self.point[1][:k] = target.start(k)
 
     def run(self, draws, thin, stop):
-        """Kept rows, shape (draws, 5 + 2 most); RuntimeError if `stop` is set meanwhile."""
+        """Kept rows, shape (draws, 5 + 2 most); `stop` is looked at between blocks of them."""
         target, most = self.target, self.target.most
         block, parts = max(1, int(BLOCK_OPERATIONS / (len(target.rows[0]) * self.k * thin))), []
         for first in range(0, draws, block):
-            if stop.is_set():
-                raise RuntimeError("stopped")
+            stop.check()
             length = min(block, draws - first)
             out, p_k, p_filled = np.empty((length, 5)), np.empty((length, most + 1)), np.empty((length, most + 1))
             self.k = run_telescoping(
@@ -269,7 +264,7 @@ class _Chains:
     """All chains, a thread each."""
 
     def __init__(self, chains, progress):
-        self.chains, self.progress = chains, progress or (lambda done, planned: None)
+        self.chains, self.progress = chains, progress
         self.filled = np.mean([chain.k for chain in chains])
 
     def operations(self, sweeps):
@@ -277,16 +272,8 @@ class _Chains:
 
     def run(self, draws, thin):
         """So many draws of each chain, as a Dataset."""
-        stop, planned = threading.Event(), sum(chain.done for chain in self.chains) + draws * thin * len(self.chains)
-        with ThreadPoolExecutor(min(available_cores(), len(self.chains))) as pool:
-            futures = [pool.submit(chain.run, draws, thin, stop) for chain in self.chains]
-            try:
-                while wait(futures, timeout=0.2).not_done:
-                    self.progress(sum(chain.done for chain in self.chains), planned)
-            except BaseException:
-                stop.set()
-                raise
-        rows = np.stack([future.result() for future in futures])
+        planned = sum(chain.done for chain in self.chains) + draws * thin * len(self.chains)
+        rows = run_chains(self.chains, lambda chain, stop: chain.run(draws, thin, stop), planned, self.progress)
         self.filled = max(1.0, rows[..., 1].mean())
         return _dataset(rows)
 

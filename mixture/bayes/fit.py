@@ -107,9 +107,8 @@ def fit_posterior(
             tree = by_gibbs("gibbs", {"chains": chains, **settings})
             beside = add_log_likelihood(waiting.result(), seen) if cheap else None
     if beside is not None:
-        beside.attrs = {
-            "sampler": "nuts" if kind == "gibbs" else "gibbs"
-        }  # no clock: the same draws give the same file
+        # No clock: the same draws give the same file.
+        beside.attrs = {"sampler": "nuts" if kind == "gibbs" else "gibbs"}
         tree["beside"] = beside
     return _completed(tree, seen, priors, em, kind, stream)
 

@@ -14,9 +14,7 @@ Chains run in threads, one each. How often they are tuned, thinned and lengthene
 a clock, so that the same seed gives the same draws on one core or many.
 """
 
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,21 +23,15 @@ from arviz_stats.base import array_stats
 from scipy import linalg
 
 from mixture.bayes import kernels
+from mixture.bayes.chains import BLOCK_OPERATIONS, ESS_PER_CHAIN, RHAT_LIMIT, run_chains
 from mixture.bayes.labels import name_components
 from mixture.bayes.model import as_dataset
 from mixture.bayes.modes import find_modes
 from mixture.bayes.target import Target
 from mixture.components import Components
-from mixture.parallel import available_cores
 
-RHAT_LIMIT, ESS_PER_CHAIN = 1.01, 100  # what a run is lengthened for: Vehtari et al. 2021
 MOST_OPERATIONS = 1.5e9  # sweeps x rows x components of a chain: about a minute on one core
-BLOCK_OPERATIONS = 1e6  # between two looks at whether to stop: a twentieth of a second
 NEAR = 10.0  # natural log units: chains start at maxima no further below the best
-
-
-class Stopped(Exception):
-    """The run was asked to stop."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +73,11 @@ class _Chain:
         self.done = 0
 
     def run(self, sweeps, thin, proposals, adapt, stop):
-        """Kept rows of so many sweeps; see `kernels.run_sweeps`. `Stopped` if `stop` is set meanwhile."""
+        """Kept rows of so many sweeps; see `kernels.run_sweeps`. `stop` is looked at between blocks of them."""
         target, rows = self.target, []
         block = thin * max(1, int(BLOCK_OPERATIONS / (len(target.rows[0]) * target.k * thin)))
         for begun in range(0, sweeps, block):
-            if stop.is_set():
-                raise Stopped
+            stop.check()
             length = min(block, sweeps - begun)
             out = np.empty((length // thin, 3 * target.k + 3))
             kernels.run_sweeps(
@@ -122,17 +113,13 @@ class _Chains:
 
     def run(self, sweeps, thin, proposals, adapt=False):
         """Kept rows, shape (chain, draw, 3 K + 3)."""
-        stop, before = threading.Event(), sum(chain.done for chain in self.chains)
-        self.planned = max(self.planned, before + sweeps * len(self.chains))
-        with ThreadPoolExecutor(min(available_cores(), len(self.chains))) as pool:
-            futures = [pool.submit(chain.run, sweeps, thin, proposals, adapt, stop) for chain in self.chains]
-            try:
-                while wait(futures, timeout=0.2).not_done:
-                    self.progress(sum(chain.done for chain in self.chains), self.planned)
-            except BaseException:
-                stop.set()
-                raise
-        return np.stack([future.result() for future in futures])
+        self.planned = max(self.planned, sum(chain.done for chain in self.chains) + sweeps * len(self.chains))
+        return run_chains(
+            self.chains,
+            lambda chain, stop: chain.run(sweeps, thin, proposals, adapt, stop),
+            self.planned,
+            self.progress,
+        )
 
 
 def sample_by_gibbs(
@@ -181,7 +168,7 @@ def sample_by_gibbs(
             _Chain(target, stream, start)
             for stream, start in zip(streams, _starting_points(target, modes, chains, streams[-1]), strict=False)
         ],
-        progress or (lambda done, planned: None),
+        progress,
     )
     run.planned = chains * (2 * tune + draws)
 

@@ -174,15 +174,20 @@ def _sample_by_nutpie(model, starts, seeds, draws, tune, target_accept, deepest)
         ]
     )
     seconds = time.perf_counter() - begun
+    tree = tree_of_chains(chains)
+    tree["posterior"].attrs["sampling_time"] = seconds
+    return tree
+
+
+def tree_of_chains(chains: list[tuple[Components, xr.Dataset]]) -> xr.DataTree:
+    """What `Nutpie.chain` returned for several chains, as groups posterior and sample_stats."""
     posterior, stats = zip(*chains, strict=True)
-    tree = xr.DataTree.from_dict(
+    return xr.DataTree.from_dict(
         {
             "posterior": as_dataset(stack_components(posterior)),
             "sample_stats": xr.concat(stats, "chain").assign_coords(chain=np.arange(len(chains))),
         }
     )
-    tree["posterior"].attrs["sampling_time"] = seconds
-    return tree
 
 
 class Nutpie:

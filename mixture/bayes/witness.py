@@ -10,10 +10,10 @@ import numpy as np
 import xarray as xr
 
 from mixture.bayes import kernels
-from mixture.bayes.model import Priors, as_dataset
-from mixture.bayes.nuts import Nutpie, starting_points
+from mixture.bayes.model import Priors
+from mixture.bayes.nuts import Nutpie, starting_points, tree_of_chains
 from mixture.bayes.target import Target
-from mixture.components import Components, stack_components
+from mixture.components import Components
 from mixture.data.sample import Sample
 from mixture.em import EMFit
 
@@ -65,15 +65,7 @@ def sample_beside(
         Groups posterior and sample_stats; attributes seconds and sampler.
     """
     begun, sampler = time.perf_counter(), TargetNutpie(Target.of(sample, priors))
-    drawn = [
-        sampler.chain(start, int(rng.integers(2**31)), **settings) for start in starting_points(priors, em, chains, rng)
-    ]
-    posterior, stats = zip(*drawn, strict=True)
-    tree = xr.DataTree.from_dict(
-        {
-            "posterior": as_dataset(stack_components(posterior)),
-            "sample_stats": xr.concat(stats, "chain").assign_coords(chain=np.arange(chains)),
-        }
-    )
+    starts = starting_points(priors, em, chains, rng)
+    tree = tree_of_chains([sampler.chain(start, int(rng.integers(2**31)), **settings) for start in starts])
     tree.attrs |= {"seconds": time.perf_counter() - begun, "sampler": "nuts"}
     return tree

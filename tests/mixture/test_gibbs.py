@@ -12,8 +12,9 @@ from scipy import stats
 from scipy.optimize import check_grad
 
 from mixture.bayes import kernels
+from mixture.bayes.chains import Stop, Stopped
 from mixture.bayes.fit import choose_sampler, draw_posterior, fit_posterior
-from mixture.bayes.gibbs import Stopped, _Chain, _Chains, sample_by_gibbs
+from mixture.bayes.gibbs import _Chain, _Chains, sample_by_gibbs
 from mixture.bayes.labels import match_components, name_components
 from mixture.bayes.model import Priors, build_model, choose_priors, posterior_draws
 from mixture.bayes.modes import find_modes, is_isolated
@@ -211,7 +212,7 @@ def test_a_run_stops_within_a_second_and_says_how_far_it_is():
     )
     from mixture.bayes.gibbs import _proposals
 
-    stop, chain = threading.Event(), _Chain(target, np.random.default_rng(1), modes.points[0])
+    stop, chain = Stop(), _Chain(target, np.random.default_rng(1), modes.points[0])
     threading.Timer(0.5, stop.set).start()
     begun = time.monotonic()
     with pytest.raises(Stopped):
