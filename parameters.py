@@ -11,7 +11,7 @@ import glob
 import os
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from mixture.messages import USABLE_RANGE, InputError, format_name, format_value, is_usable_range
 
@@ -27,6 +27,19 @@ def _refuse_bool(value):
 
 Integer = Annotated[int, BeforeValidator(_refuse_bool)]
 Real = Annotated[float, BeforeValidator(_refuse_bool)]
+_Count = TypeAdapter(Annotated[Integer, Field(ge=1, le=50)])
+
+
+def _count_or_auto(value):
+    """One message for a number that is none, where a union of types would give one for each."""
+    if value is None or value == "auto":
+        return value
+    try:
+        return _Count.validate_python(value)
+    except ValidationError:
+        raise ValueError("should be a whole number from 1 to 50, or auto") from None
+
+
 Positive = Annotated[Real, Field(gt=0)]
 Weight = Annotated[Real, Field(gt=0, le=1)]
 
@@ -66,10 +79,10 @@ class Parameters(BaseModel):
     )
 
     # model
-    n_components: Annotated[Integer, Field(ge=1, le=50)] | Literal["auto"] | None = _field(
+    n_components: Annotated[int | Literal["auto"] | None, BeforeValidator(_count_or_auto)] = _field(
         None,
         "model",
-        "K, components in the model; auto: drawn along with all else, then the most probable number; "
+        "K, 1 to 50 components in the model; auto: drawn along with all else, then the most probable number; "
         "null: as many as means to simulate, or for a file as priors of means, if given; else auto",
     )
     n_components_prior: Literal["uniform", "poisson", "bnb"] = _field(

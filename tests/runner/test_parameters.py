@@ -29,6 +29,18 @@ BAD = {
     "not finite": ({"means": [1, float("nan")]}, "means[1]: given nan"),
     "no such choice": ({"sampler": "stan"}, "sampler: given 'stan'"),
     "no such data": ({"data": "no/such/file.csv"}, "data: given 'no/such/file.csv'"),
+    "no component": ({"n_components": 0}, "n_components: given 0; allowed: a whole number from 1 to 50, or auto"),
+    "too many components": (
+        {"n_components": 51},
+        "n_components: given 51; allowed: a whole number from 1 to 50, or auto",
+    ),
+    "components in words": ({"n_components": "many"}, "given 'many'; allowed: a whole number from 1 to 50, or auto"),
+    "half a component": ({"n_components": 2.5}, "given 2.5; allowed: a whole number from 1 to 50, or auto"),
+    "true is no component": ({"n_components": True}, "given True; allowed: a whole number from 1 to 50, or auto"),
+    "centers for an unknown number": (
+        {"n_components": "auto", "mean_prior_mean": [1, 2]},
+        "mean_prior_mean: given 2 values; allowed: null with n_components auto",
+    ),
     "a prior center too few": ({"mean_prior_mean": [1]}, "mean_prior_mean: given 1 values"),
 }
 
