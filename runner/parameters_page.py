@@ -28,7 +28,8 @@ def parameters_page() -> str:
 
 
 def _row(name, field):
-    values = ", ".join(get_args(field.annotation)) if get_origin(field.annotation) is Literal else ""
+    kinds = [field.annotation, *get_args(field.annotation)]  # a choice, or one among other types
+    values = ", ".join(value for kind in kinds if get_origin(kind) is Literal for value in get_args(kind))
     cells = [f"`{name}`", _as_yaml(field.default), field.json_schema_extra["unit"], values, field.description]
     return f"| {' | '.join(cells)} |"
 
