@@ -19,7 +19,8 @@ MOST_REPLICATED = 100_000  # values in a replicated sample
 
 def draw_traces(tree: xr.DataTree) -> Figure:
     """Density of each parameter, one line a chain, beside its trace, a colour a component."""
-    colours = [figures.colour(k) for k in range(tree["posterior"].sizes["component"] + 1)]
+    # One more than there are components, for what belongs to none; ArviZ wants three at least.
+    colours = [figures.colour(k) for k in range(max(3, tree["posterior"].sizes["component"] + 1))]
     look = {"var_names": list(NAMES), "aes": {"color": ["component"]}, "color": colours}
     return az.plot_trace_dist(tree, **look, figure_kwargs=GRID).viz["figure"].item()
 

@@ -9,11 +9,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from fits import simulated
 
-from mixture.bayes.model import choose_priors
+from mixture.bayes.model import as_dataset, choose_priors
 from mixture.components import Components, component_log_density, mixture_log_density
-from mixture.show import figures
+from mixture.show import diagnostics, figures
 from mixture.show.interactive import DRAWS, MIME, POINTS, play_figure
 from mixture.show.prior_widgets import SD_FAMILIES, as_parameters, explore_priors
 
@@ -165,3 +166,18 @@ def test_handles_move_the_picture_and_the_lines_for_a_params_file():
     assert as_parameters(priors) in lines.value and before.startswith("<svg")
     handles.children[0].value = 3.0
     assert "mean_prior_mean: [3, 5]" in lines.value and picture.value != before
+
+
+@pytest.mark.filterwarnings("ignore:Your data appears to have a single value")
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_chains_of_any_number_of_components_have_their_pictures(k):
+    rng = np.random.default_rng(k)
+    shape = 4, 100, k
+    weights = np.ones(shape) if k == 1 else rng.dirichlet(np.ones(k), shape[:2])
+    draws = Components(weights, rng.normal(size=shape), np.exp(rng.normal(size=shape)))
+    tree = xr.DataTree.from_dict({"posterior": as_dataset(draws)})
+    pictured = diagnostics.slowest_components(tree)
+    assert len(pictured) == min(k, diagnostics.MOST_PANELS) and pictured == sorted(pictured)
+    assert len(diagnostics.draw_traces(tree).axes) >= 6
+    for picture in (diagnostics.draw_ranks(tree, 1), diagnostics.draw_growth(tree, 400)):
+        assert len(picture.axes) >= 3 * len(pictured)
