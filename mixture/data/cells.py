@@ -144,7 +144,10 @@ def coarsen_sample(sample: Sample, width: float) -> Sample:
 
 
 def find_rounding(sample: Sample, most_decimals: int = 6) -> float:
-    """The decimal step that all values are multiples of, where at least half of them are repeated.
+    """The step, 1, 2 or 5 times a power of ten, that all values are multiples of, where at least half are repeated.
+
+    Whole numbers that are all even, or multiples of five, are so by chance
+    where there are few of them: those steps need enough different values.
 
     Returns
     -------
@@ -154,10 +157,16 @@ def find_rounding(sample: Sample, most_decimals: int = 6) -> float:
     values = sample.value
     if not sample.exact or len(np.unique(values)) > len(values) / 2:
         return 0.0
+    different = len(np.unique(values))
     for decimals in range(-6, most_decimals + 1):
-        step = 10.0**-decimals
-        if step <= np.ptp(values) and np.allclose(values, np.round(values / step) * step, rtol=0, atol=1e-6 * step):
-            return step
+        for multiple, fewest in ((5, 6), (2, 14), (1, 1)):  # by chance: 1 in 10,000
+            step = multiple * 10.0**-decimals
+            if (
+                different >= fewest
+                and step <= np.ptp(values)
+                and np.allclose(values, np.round(values / step) * step, rtol=0, atol=1e-6 * step)
+            ):
+                return step
     return 0.0
 
 
@@ -221,4 +230,6 @@ def choose_likelihood(
 
 def _loss(width, smallest_sd):
     """What grouping costs at the most: the information on an sd falls by about (h / sd)^2 / 6 (Sheppard)."""
+    if width > smallest_sd:
+        return "the narrowest component of a first fit is within one cell, so its sd is known by the prior alone"
     return f"standard errors grow by about {(width / smallest_sd) ** 2 / 12:.2%}"

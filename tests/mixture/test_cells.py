@@ -21,6 +21,7 @@ from mixture.data.cells import (
     cells_to_sample,
     choose_likelihood,
     coarsen_sample,
+    find_rounding,
     group_sample,
     merge_cells,
 )
@@ -245,3 +246,18 @@ def test_memory_is_bounded(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert int(done.stdout) < 150_000, "kB beyond what the imports took"
+
+
+@pytest.mark.parametrize("step", [0.05, 0.2, 1.0, 2.0, 5.0, 50.0])
+def test_the_rounding_of_a_sample_is_found(step):
+    values = step * np.round(np.random.default_rng(1).normal(100, 8, 400))
+    assert find_rounding(Sample.of_values(values)) == pytest.approx(step)
+
+
+def test_a_few_even_numbers_are_whole_numbers():
+    assert find_rounding(Sample.of_values(np.repeat([10.0, 12.0, 16.0, 18.0], 5))) == 1.0
+
+
+def test_cells_wider_than_a_component_have_no_absurd_loss():
+    sample = Sample.of_values(np.repeat([1.0, 2.0, 3.0, 7.0], 30))
+    assert "known by the prior alone" in choose_likelihood(sample, 1e-6)[1]
