@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from arviz_stats.base import array_stats
-from scipy import linalg
+from scipy import linalg, special
 
 from mixture.bayes import kernels
 from mixture.bayes.chains import BLOCK_OPERATIONS, ESS_PER_CHAIN, RHAT_LIMIT, run_chains
@@ -31,6 +31,9 @@ from mixture.bayes.target import Target
 from mixture.components import Components
 
 MOST_OPERATIONS = 1.5e9  # sweeps x rows x components of a chain: about a minute on one core
+MOST_FITTED, LAPLACE_SHARE = 16, 0.2  # distributions fitted to the draws; proposals that are around maxima instead
+MOST_POINTS = 2000  # that they are fitted to
+MOST_ROUNDS, QUICK = 5, 12  # of tuning, each twice as long; sweeps between draws that need no more of them
 NEAR = 10.0  # natural log units: chains start at maxima no further below the best
 
 
@@ -138,7 +141,7 @@ def sample_by_gibbs(
     chains, draws : int
         Draws are kept per chain.
     tune : int
-        Sweeps to learn the proposals in, and as many again to learn how many sweeps are to lie between draws.
+        Sweeps of the first round in which the proposals are learnt; each further one is twice as long.
     most_operations : float
         Sweeps x rows x components of a chain, to which a run may be lengthened.
     progress : callable, optional
@@ -170,14 +173,19 @@ def sample_by_gibbs(
         ],
         progress,
     )
-    run.planned = chains * (2 * tune + draws)
+    run.planned = chains * (3 * tune + draws)
 
     rows = run.run(tune, 1, _proposals(modes), adapt=True)[:, tune // 2 :]
     points, best = _points(target, rows), rows[..., -3].argmax(axis=1)
     modes = find_modes(target, np.concatenate([modes.points, points[np.arange(chains), best]]))
-    proposals = _proposals(modes, points.reshape(-1, target.size))
-    rows = run.run(tune, 1, proposals, adapt=True)
-    thin = _sweeps_between_draws(target, rows, draws, most_operations)
+    proposals = _proposals(modes, points.reshape(-1, target.size), streams[-1])
+    for longer in range(MOST_ROUNDS):  # the proposals are fitted to what the round before has seen
+        rows = run.run(tune * 2**longer, 2**longer, proposals, adapt=True)
+        thin = _sweeps_between_draws(rows, 2**longer)
+        if longer > 0 and thin <= QUICK:
+            break
+        proposals = _proposals(modes, _points(target, rows).reshape(-1, target.size), streams[-1])
+    thin = min(thin, max(1, int(most_operations / 4 / _operations(target, draws))))
     rows = run.run(draws * thin, thin, proposals)
     while not _is_enough(rows) and _operations(target, 2 * draws * thin) <= most_operations:
         rows = np.concatenate([rows, run.run(draws * thin, thin, proposals)], axis=1)[:, ::2]
@@ -221,31 +229,55 @@ def _points(target, rows):
     return np.concatenate([ratios, rows[..., k : 2 * k], np.log(rows[..., 2 * k : 3 * k])], axis=-1)
 
 
-def _proposals(modes, points=None):
-    """t distributions around each mode, by its curvature and, where draws (S, D) are known, by their mean and covariance."""
+def _proposals(modes, points=None, rng=None):
+    """t distributions around each mode, by its curvature, and, where draws (S, D) are known, a mixture fitted to them.
+
+    A mode of a mixture is bent and has tails, where a component empties or two coincide: one distribution around each
+    would miss what lies there, and the chain would stay long where it is proposed too rarely.
+    """
     d = modes.points.shape[1]
     laplace = 0.5 * modes.shares + 0.5 / len(modes.points)
     if points is None:
         return _Proposals.around(modes.points, modes.covariances, laplace, modes.covariances[0])
-    centers, covariances, weights = list(modes.points), list(modes.covariances), list(0.5 * laplace)
-    within, nearest = np.zeros((d, d)), modes.nearest(points)
-    for mode in range(len(modes.points)):
-        some = points[nearest == mode]
-        if len(some) >= 5 * d:
-            covariance = np.cov(some.T).reshape(d, d) + 1e-9 * np.eye(d)
-            centers.append(some.mean(axis=0))
-            covariances.append(covariance)
-            weights.append(0.5 * len(some) / len(points))
-            within += covariance * len(some) / len(points)
-    return _Proposals.around(centers, covariances, weights, within if within.any() else modes.covariances[0])
+    points = points[:: max(1, len(points) // MOST_POINTS)]
+    weights, centers, covariances = _fit_normals(points, min(MOST_FITTED, len(points) // (10 * d) + 1), rng)
+    within = np.tensordot(weights, covariances, 1)
+    return _Proposals.around(
+        np.concatenate([centers, modes.points]),
+        np.concatenate([covariances, modes.covariances]),
+        np.concatenate([(1 - LAPLACE_SHARE) * weights, LAPLACE_SHARE * laplace]),
+        within,
+    )
 
 
-def _sweeps_between_draws(target, rows, draws, most_operations):
-    """So many that kept draws are about a third as good as independent ones, as far as the run may be long."""
-    smallest = max(_effective_sizes(rows).min(), 1.0)
-    memory = rows.shape[0] * rows.shape[1] / smallest  # sweeps that are worth one independent draw
-    most = max(1, int(most_operations / 4 / _operations(target, draws)))
-    return int(np.clip(np.ceil(memory / 3), 1, most))
+def _fit_normals(points, size, rng, steps=12):
+    """Weights, means and covariances of a mixture of Normals by a few steps of EM: good enough to propose from.
+
+    A pseudo-point of a tenth of the draws' spread in each component holds its covariance away from singular.
+    """
+    center, scale = points.mean(axis=0), points.std(axis=0) + 1e-9
+    z, d = (points - center) / scale, points.shape[1]
+    means = z[rng.choice(len(z), size, replace=False)]
+    weights, covariances = np.full(size, 1 / size), np.tile(np.eye(d), (size, 1, 1))
+    for _ in range(steps):
+        factors = np.linalg.inv(np.linalg.cholesky(covariances))
+        away = np.einsum("mij,smj->smi", factors, z[:, None] - means)
+        terms = (
+            np.log(weights) + np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1) - (away**2).sum(axis=-1) / 2
+        )
+        share = special.softmax(terms, axis=1)
+        total = share.sum(axis=0) + 1.0
+        weights, means = total / total.sum(), (share.T @ z + means) / total[:, None]
+        apart = z[:, None] - means
+        covariances = np.einsum("sm,smi,smj->mij", share, apart, apart, optimize=True) + 0.1 * np.eye(d)
+        covariances /= total[:, None, None]
+    return weights, center + scale * means, covariances * np.outer(scale, scale)
+
+
+def _sweeps_between_draws(rows, apart):
+    """So many that kept draws are about a third as good as independent ones; the rows are `apart` sweeps apart."""
+    memory = apart * rows.shape[0] * rows.shape[1] / max(_effective_sizes(rows).min(), 1.0)
+    return int(np.ceil(memory / 3))
 
 
 def _operations(target, sweeps):

@@ -200,7 +200,7 @@ def test_a_run_that_lacks_draws_lengthens_itself_to_its_limit(monkeypatch):
     monkeypatch.setattr("mixture.bayes.gibbs._sweeps_between_draws", lambda *_: 1)
     tree = gibbs(simulated(50), draws=100, tune=100)
     assert asked == [(4, 100, 9)] * 3
-    assert tree.attrs["sweeps_between_draws"] == 4 and tree.attrs["sweeps"] == 2 * 100 + 4 * 100
+    assert tree.attrs["sweeps_between_draws"] == 4 and tree.attrs["sweeps"] == (1 + 1 + 2) * 100 + 4 * 100
     starved = gibbs(simulated(50), draws=100, tune=100, most_operations=1)
     assert starved.attrs["sweeps_between_draws"] == 1
 
