@@ -22,6 +22,7 @@ from mixture.data.sample import Sample
 MOST = 30  # components, as in Richardson & Green
 LARGEST_ERROR = 0.004  # of a probability of K: what a run is lengthened for
 MOST_OPERATIONS = 6e8  # sweeps x rows x filled components of a chain: about a quarter of a minute on one core
+CELL_COST = 8  # operations of a value that one of a cell takes as long as
 FIRST = (1, 3, 6, 10)  # components that chains start with
 QUANTITIES = ("k", "k_filled", "log_likelihood", "log_smallest_sd", "squared_shares")  # what chains are compared by
 
@@ -207,7 +208,7 @@ class _Target:
             for k in range(1, most + 1)
         ]
         target = Target.of(sample, priors[-1])
-        self.rows, self.most = target.rows, most
+        self.rows, self.exact, self.most = target.rows, sample.exact, most
         a, m, t, family, _, floor = target.prior
         scales = np.array([each.sd_scale for each in priors]) / target.spread
         self.prior = a, m, t, family, scales, floor
@@ -268,7 +269,8 @@ class _Chains:
         self.filled = np.mean([chain.k for chain in chains])
 
     def operations(self, sweeps):
-        return float(sweeps) * len(self.chains[0].target.rows[0]) * self.filled
+        target = self.chains[0].target
+        return float(sweeps) * len(target.rows[0]) * self.filled * (1 if target.exact else CELL_COST)
 
     def run(self, draws, thin):
         """So many draws of each chain, as a Dataset."""
