@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from pymc.model.core import FrozenModel
+from pymc.model.core import FrozenModel, Model
 from pymc.model.transform.optimization import freeze_model
 from pytensor.compile import SharedVariable
-from pytensor.graph import Constant
+from pytensor.graph import Constant, Variable
 from pytensor.graph.basic import equal_computations
 from pytensor.graph.traversal import graph_inputs
 
@@ -23,10 +23,10 @@ class _Form:
     coords: dict
 
     @classmethod
-    def of(cls, model):
+    def of(cls, model: Model) -> "_Form":
         return cls(model.logp(sum=False), dict(model.coords))
 
-    def same_graph(self, other):
+    def same_graph(self, other: "_Form") -> bool:
         """Whether the two differ in the values of their data alone."""
         mine, theirs = self.inputs(), other.inputs()
         return (
@@ -35,7 +35,7 @@ class _Form:
             and equal_computations(self.terms, other.terms, mine, theirs)
         )
 
-    def inputs(self):
+    def inputs(self) -> list[Variable]:
         """Values, data and lengths: whatever is no constant."""
         return [v for v in graph_inputs(self.terms) if not isinstance(v, Constant)]
 
@@ -43,7 +43,7 @@ class _Form:
 _shared_models: list[tuple[_Form, FrozenModel]] = []
 
 
-def shared_model(model):
+def shared_model(model: Model) -> FrozenModel:
     """A frozen model of the same form and with the same data, whose functions are compiled once in a process.
 
     The next model of this form is given the same frozen model, with its own data: use it before that.

@@ -13,7 +13,7 @@ import xarray as xr
 from arviz_stats.base import array_stats
 from scipy import special, stats
 
-from mixture.bayes.chains import BLOCK_OPERATIONS, ESS_PER_CHAIN, RHAT_LIMIT, run_chains
+from mixture.bayes.chains import BLOCK_OPERATIONS, CELL_COST, ESS_PER_CHAIN, RHAT_LIMIT, Stop, run_chains
 from mixture.bayes.kernels_unknown import run_telescoping
 from mixture.bayes.model import choose_priors
 from mixture.bayes.target import Target
@@ -22,7 +22,6 @@ from mixture.data.sample import Sample
 MOST = 30  # components, as in Richardson & Green
 LARGEST_ERROR = 0.004  # of a probability of K: what a run is lengthened for
 MOST_OPERATIONS = 6e8  # sweeps x rows x filled components of a chain: about a quarter of a minute on one core
-CELL_COST = 8  # operations of a value that one of a cell takes as long as
 FIRST = (1, 3, 6, 10)  # components that chains start with
 QUANTITIES = ("k", "k_filled", "log_likelihood", "log_smallest_sd", "squared_shares")  # what chains are compared by
 
@@ -234,7 +233,7 @@ class _Chain:
         self.point = np.full(target.most, 1.0 / k), np.zeros(target.most), np.full(target.most, -np.log(k))
         self.point[1][:k] = target.start(k)
 
-    def run(self, draws, thin, stop):
+    def run(self, draws: int, thin: int, stop: Stop) -> np.ndarray:
         """Kept rows, shape (draws, 5 + 2 most); `stop` is looked at between blocks of them."""
         target, most = self.target, self.target.most
         block, parts = max(1, int(BLOCK_OPERATIONS / (len(target.rows[0]) * self.k * thin))), []
@@ -268,18 +267,18 @@ class _Chains:
         self.chains, self.progress = chains, progress
         self.filled = np.mean([chain.k for chain in chains])
 
-    def operations(self, sweeps):
+    def operations(self, sweeps: int) -> float:
         target = self.chains[0].target
         return float(sweeps) * len(target.rows[0]) * self.filled * (1 if target.exact else CELL_COST)
 
-    def run(self, draws, thin):
+    def run(self, draws: int, thin: int) -> xr.Dataset:
         """So many draws of each chain, as a Dataset."""
         planned = sum(chain.done for chain in self.chains) + draws * thin * len(self.chains)
         rows = run_chains(self.chains, lambda chain, stop: chain.run(draws, thin, stop), planned, self.progress)
         self.filled = max(1.0, rows[..., 1].mean())
         return _dataset(rows)
 
-    def tune(self, sweeps, most_operations):
+    def tune(self, sweeps: int, most_operations: float) -> xr.Dataset:
         """Rounds, each twice as long as the one before, until the chains agree roughly; the last of them."""
         while True:
             kept = self.run(sweeps, 1)

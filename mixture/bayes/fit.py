@@ -1,19 +1,25 @@
 """One call from a sample to all that the verdict needs: the posterior, its densities, its modes, and a witness."""
 
 import json
+import os
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from mixture.atomic import write_atomically, write_json
 from mixture.bayes import witness
 from mixture.bayes.gibbs import sample_by_gibbs
-from mixture.bayes.model import add_log_likelihood, add_log_prior, as_dataset, build_model, posterior_draws
+from mixture.bayes.model import Priors, add_log_likelihood, add_log_prior, as_dataset, build_model, posterior_draws
 from mixture.bayes.modes import Modes, find_modes, weigh_modes
 from mixture.bayes.nuts import sample_posterior, sampling_cost, starting_points
 from mixture.bayes.target import Target
+from mixture.data.sample import Sample
+from mixture.em import EMFit
 
 CHEAP = 300_000  # rows x components: beyond, a sweep takes longer than NUTS is worth
 WITNESS_CHAINS, WITNESS_ROWS = 2, 6_000  # rows x components: beyond, a witness would take longer than the fit
@@ -21,14 +27,23 @@ PRIOR_DRAWS = 500
 SHOWN_EVERY = 1.0  # seconds
 
 
-def choose_sampler(seen, n_components, sampler="auto"):
+def choose_sampler(seen: Sample, n_components: int, sampler: str = "auto") -> str:
     """The sampler that `auto` stands for: gibbs where its sweeps are cheap, else nutpie; any other as it is."""
     if sampler != "auto":
         return sampler
     return "gibbs" if len(seen.count) * n_components <= CHEAP else "nutpie"
 
 
-def draw_posterior(sample, priors, em, rng, chains=4, draws=1000, tune=1000, sampler="auto"):
+def draw_posterior(
+    sample: Sample,
+    priors: Priors,
+    em: EMFit,
+    rng: np.random.Generator,
+    chains: int = 4,
+    draws: int = 1000,
+    tune: int = 1000,
+    sampler: str = "auto",
+) -> xr.DataTree:
     """Draws from the marginal model alone; arguments and result as in `fit_posterior` and `sample_by_gibbs`."""
     chosen = choose_sampler(sample, len(em.weights), sampler)
     if chosen == "gibbs":
@@ -38,21 +53,21 @@ def draw_posterior(sample, priors, em, rng, chains=4, draws=1000, tune=1000, sam
 
 
 def fit_posterior(
-    sample,
-    seen,
-    priors,
-    em,
-    stream,
-    model="marginal",
-    chains=4,
-    draws=1000,
-    tune=1000,
-    target_accept=0.9,
-    sampler="auto",
-    latent_step="gibbs",
-    keep_assignments=False,
-    progress=None,
-):
+    sample: Sample,
+    seen: Sample,
+    priors: Priors,
+    em: EMFit,
+    stream: Callable[[str], np.random.Generator],
+    model: str = "marginal",
+    chains: int = 4,
+    draws: int = 1000,
+    tune: int = 1000,
+    target_accept: float = 0.9,
+    sampler: str = "auto",
+    latent_step: str = "gibbs",
+    keep_assignments: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> xr.DataTree:
     """Draw from the posterior, and by another sampler beside it where that is cheap.
 
     Parameters
@@ -140,7 +155,7 @@ def _note_modes(tree, modes, target):
     tree["sample_stats"] = tree["sample_stats"].to_dataset().assign(mode=(("chain", "draw"), nearest))
 
 
-def save_posterior(tree, run_dir, **provenance):
+def save_posterior(tree: xr.DataTree, run_dir: str | os.PathLike, **provenance: Any) -> float:
     """Write posterior.nc, and what it cost to cost.json; the seconds spent in sampling.
 
     Parameters

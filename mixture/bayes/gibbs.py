@@ -15,7 +15,9 @@ a clock, so that the same seed gives the same draws on one core or many.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
@@ -23,16 +25,20 @@ from arviz_stats.base import array_stats
 from scipy import linalg, special
 
 from mixture.bayes import kernels
-from mixture.bayes.chains import BLOCK_OPERATIONS, ESS_PER_CHAIN, RHAT_LIMIT, run_chains
+from mixture.bayes.chains import BLOCK_OPERATIONS, CELL_COST, ESS_PER_CHAIN, RHAT_LIMIT, Stop, run_chains
 from mixture.bayes.labels import name_components
-from mixture.bayes.model import as_dataset
+from mixture.bayes.model import Priors, as_dataset
 from mixture.bayes.modes import find_modes
 from mixture.bayes.target import Target
 from mixture.components import Components
+from mixture.data.sample import Sample
 
-MOST_OPERATIONS = 1.5e9  # sweeps x rows x components of a chain: about a minute on one core
-MOST_FITTED, LAPLACE_SHARE = 16, 0.2  # distributions fitted to the draws; proposals that are around maxima instead
-MOST_POINTS = 2000  # that they are fitted to
+if TYPE_CHECKING:  # not at run time: it would bring scikit-learn along
+    from mixture.em import EMFit
+
+MOST_OPERATIONS = 1.5e9  # of a chain, see `_operations`: about a minute on one core
+MOST_FITTED, LAPLACE_SHARE = 40, 0.2  # distributions fitted to the draws; proposals that are around maxima instead
+MOST_POINTS = 4000  # that they are fitted to
 MOST_ROUNDS, QUICK = 5, 12  # of tuning, each twice as long; sweeps between draws that need no more of them
 NEAR = 10.0  # natural log units: chains start at maxima no further below the best
 
@@ -49,7 +55,9 @@ class _Proposals:
     step_factor: np.ndarray
 
     @classmethod
-    def around(cls, centers, covariances, weights, step_covariance):
+    def around(
+        cls, centers: np.ndarray, covariances: np.ndarray, weights: np.ndarray, step_covariance: np.ndarray
+    ) -> "_Proposals":
         factors = np.linalg.cholesky(np.asarray(covariances))
         inverses = np.ascontiguousarray([linalg.solve_triangular(f, np.eye(len(f)), lower=True) for f in factors])
         weights = np.asarray(weights) / np.sum(weights)
@@ -75,7 +83,7 @@ class _Chain:
         self.state = np.array([np.log(2.38 / np.sqrt(target.size)), 0, 0, 0, 0])
         self.done = 0
 
-    def run(self, sweeps, thin, proposals, adapt, stop):
+    def run(self, sweeps: int, thin: int, proposals: _Proposals, adapt: bool, stop: Stop) -> np.ndarray:
         """Kept rows of so many sweeps; see `kernels.run_sweeps`. `stop` is looked at between blocks of them."""
         target, rows = self.target, []
         block = thin * max(1, int(BLOCK_OPERATIONS / (len(target.rows[0]) * target.k * thin)))
@@ -114,7 +122,7 @@ class _Chains:
     def __init__(self, chains, progress):
         self.chains, self.progress, self.planned = chains, progress, 0
 
-    def run(self, sweeps, thin, proposals, adapt=False):
+    def run(self, sweeps: int, thin: int, proposals: _Proposals, adapt: bool = False) -> np.ndarray:
         """Kept rows, shape (chain, draw, 3 K + 3)."""
         self.planned = max(self.planned, sum(chain.done for chain in self.chains) + sweeps * len(self.chains))
         return run_chains(
@@ -126,8 +134,16 @@ class _Chains:
 
 
 def sample_by_gibbs(
-    sample, priors, em, rng, chains=4, draws=1000, tune=1000, most_operations=MOST_OPERATIONS, progress=None
-):
+    sample: Sample,
+    priors: Priors,
+    em: "EMFit",
+    rng: np.random.Generator,
+    chains: int = 4,
+    draws: int = 1000,
+    tune: int = 1000,
+    most_operations: float = MOST_OPERATIONS,
+    progress: Callable[[int, int], None] | None = None,
+) -> xr.DataTree:
     """Draw from the posterior of `build_model(sample, priors)`.
 
     Parameters
@@ -143,7 +159,7 @@ def sample_by_gibbs(
     tune : int
         Sweeps of the first round in which the proposals are learnt; each further one is twice as long.
     most_operations : float
-        Sweeps x rows x components of a chain, to which a run may be lengthened.
+        Of a chain, to which a run may be lengthened: sweeps x rows x components, cells as often as they cost.
     progress : callable, optional
         Called a few times a second with the sweeps done and those planned so far, of all chains.
 
@@ -281,7 +297,7 @@ def _sweeps_between_draws(rows, apart):
 
 
 def _operations(target, sweeps):
-    return float(sweeps) * len(target.rows[0]) * target.k
+    return float(sweeps) * len(target.rows[0]) * target.k * (1 if target.rows[3] else CELL_COST)
 
 
 def _effective_sizes(rows):

@@ -4,12 +4,13 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from mixture.components import Components, membership_probabilities
+from mixture.data.sample import Sample
 
 COINCIDE, DIFFER = 0.5, 0.25  # means closer than half the smaller sd, and log sds further apart than this
 MOST_ROWS = 500  # of the sample, to match the components by
 
 
-def match_components(draws, costs):
+def match_components(draws: Components, costs: np.ndarray) -> Components:
     """Reorder the components of each draw so that the sum of their costs is smallest (Hungarian algorithm).
 
     Parameters
@@ -26,7 +27,7 @@ def match_components(draws, costs):
     return draws.map(lambda values: np.take_along_axis(values, order, axis=-1))
 
 
-def name_components(draws, pivot, sample):
+def name_components(draws: Components, pivot: Components, sample: Sample) -> tuple[Components, str]:
     """Sort by mean, or, where means coincide, name by the observations that belong to each component.
 
     By mean, two components with one center and different spreads would swap

@@ -11,7 +11,8 @@ import numpy as np
 import pymc as pm
 import pytensor
 import pytensor.tensor as pt
-from pymc.model.core import ValueGradFunction
+from pymc.blocking import PointType, StatsType
+from pymc.model.core import BaseModel, ValueGradFunction
 from pymc.step_methods import CategoricalGibbsMetropolis, Metropolis
 from pymc.step_methods.compound import BlockedStep, StepMethodState
 from pymc.util import get_random_generator, get_value_vars_from_user_vars
@@ -24,7 +25,9 @@ def _record(before, after):
     return {"moved": np.mean(after != before), "mean_label": np.mean(after)}
 
 
-def draw_assignments(values, weights, means, sds, rng):
+def draw_assignments(
+    values: np.ndarray, weights: np.ndarray, means: np.ndarray, sds: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Draw every assignment from its exact conditional, p(z_i = k) ~ w_k Normal(x_i | mu_k, sigma_k).
 
     Parameters
@@ -50,7 +53,7 @@ def draw_assignments(values, weights, means, sds, rng):
     return (cumulative[:-1] <= threshold).sum(axis=0)
 
 
-def summarise_components(values, assignment, k):
+def summarise_components(values: np.ndarray, assignment: np.ndarray, k: int) -> np.ndarray:
     """How many values each component has, their mean (0 for none) and their sum of squares around it.
 
     Given the assignments, no more of the values enters the density of w, mu and sigma.
@@ -117,7 +120,7 @@ class SummaryNUTS(pm.NUTS):
         density, self.summary = _densities[model]
         super().__init__(_components(model), model=model, logp_dlogp_func=density, **options)
 
-    def step(self, point):
+    def step(self, point: PointType) -> tuple[PointType, StatsType]:
         values, k = self.data.get_value(borrow=True), self.summary.type.shape[1]
         self.summary.set_value(summarise_components(values, point["assignment"], k), borrow=True)
         moved, stats = super().step({name: point[name] for name in self.var_names})
@@ -141,7 +144,7 @@ class GibbsAssignment(BlockedStep):
         self.components = model.compile_fn(components, inputs=inputs, point_fn=False, **(compile_kwargs or {}))
         self.inputs = [v.name for v in inputs]
 
-    def step(self, point):
+    def step(self, point: PointType) -> tuple[PointType, StatsType]:
         name = self.vars[0].name
         components = self.components(*(point[other] for other in self.inputs))
         drawn = draw_assignments(self.data.get_value(borrow=True), *components, self.rng).astype(point[name].dtype)
@@ -151,7 +154,7 @@ class GibbsAssignment(BlockedStep):
 class _CountsMoves:
     """Adds `moved` to what a step of PyMC's own records."""
 
-    def step(self, point):
+    def step(self, point: PointType) -> tuple[PointType, StatsType]:
         name = self.vars[0].name
         drawn, (recorded,) = super().step(point)
         return drawn, [{**recorded, **_record(point[name], drawn[name])}]
@@ -185,7 +188,7 @@ class CountedMetropolis(_CountsMoves, Metropolis):
 STEPS = {"gibbs": GibbsAssignment, "categorical-gibbs": CountedCategoricalGibbs, "metropolis": CountedMetropolis}
 
 
-def latent_steps(model, latent_step, target_accept):
+def latent_steps(model: BaseModel, latent_step: str, target_accept: float) -> tuple[BlockedStep, BlockedStep]:
     """The step methods of a latent model: NUTS for w, mu and sigma, and `latent_step` for the assignments.
 
     Parameters

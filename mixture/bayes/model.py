@@ -1,5 +1,6 @@
 """The mixture as a PyMC model, and what its draws say of the sample."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,7 @@ import pymc as pm
 import pytensor
 import pytensor.tensor as pt
 import xarray as xr
+from numpy.typing import ArrayLike
 from pymc.distributions.transforms import Interval, ordered
 from scipy import special, stats
 
@@ -47,7 +49,7 @@ class Priors:
     sd_scale: float
     weight_concentration: float
 
-    def draw(self, count, rng):
+    def draw(self, count: int, rng: np.random.Generator) -> Components:
         """Mixtures drawn from the priors, without PyMC: quickly, and not by what is to be tested.
 
         Parameters
@@ -68,7 +70,7 @@ class Priors:
             self._draw_sds(shape, rng),
         )
 
-    def log_density(self, components):
+    def log_density(self, components: Components) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Log prior density of mixtures, block by block.
 
         Parameters
@@ -107,14 +109,14 @@ class Priors:
 
 
 def choose_priors(
-    sample,
-    n_components,
-    mean_prior_mean=None,
-    mean_prior_precision=None,
-    sd_prior="lognormal",
-    sd_prior_scale=None,
-    weight_concentration=1.0,
-):
+    sample: Sample,
+    n_components: int,
+    mean_prior_mean: ArrayLike | None = None,
+    mean_prior_precision: ArrayLike | None = None,
+    sd_prior: str = "lognormal",
+    sd_prior_scale: float | None = None,
+    weight_concentration: float = 1.0,
+) -> Priors:
     """Fill the priors that were not given from the sample's midrange and range.
 
     Means: Normal around the midrange with the range as sd (Richardson & Green
@@ -150,7 +152,7 @@ def choose_priors(
     )
 
 
-def build_model(sample, priors, latent=False, ordering=True):
+def build_model(sample: Sample, priors: Priors, latent: bool = False, ordering: bool = True) -> pm.Model:
     """The Gaussian mixture as a PyMC model.
 
     Parameters
@@ -215,7 +217,7 @@ def build_model(sample, priors, latent=False, ordering=True):
     return model
 
 
-def likelihood_data(sample):
+def likelihood_data(sample: Sample) -> dict[str, np.ndarray]:
     """What the model's data containers hold, by name: values; or edges in increasing order and the counts between them."""
     if sample.exact:
         return {"values": sample.value}
@@ -226,7 +228,9 @@ def likelihood_data(sample):
     return {"edges": np.insert(lower, last + 1, upper[last]), "count": np.insert(count, last[:-1] + 1, 0)}
 
 
-def log_hierarchical_sds(sigma, k, scale, log=np.log):
+def log_hierarchical_sds(
+    sigma: np.ndarray | pt.TensorVariable, k: int, scale: float, log: Callable = np.log
+) -> np.ndarray | pt.TensorVariable:
     """Joint log prior density of K sds, of which beta is integrated out.
 
     Richardson & Green (1997): precisions ~ Gamma(2, beta), beta ~ Gamma(0.2, 10 / scale^2).
@@ -286,19 +290,19 @@ def _log_counts(count, w, mu, sigma, edges):
     return count * pt.logsumexp(pt.log(w) + mass, axis=-1)
 
 
-def as_dataset(components):
+def as_dataset(components: Sequence[np.ndarray]) -> xr.Dataset:
     """Weights, means and sds, each of shape (chain, draw, K), (draw, K) or (K,), as variables w, mu and sigma."""
     dims = ("chain", "draw", "component")[-np.ndim(components[0]) :]
     data = xr.Dataset({name: (dims, a) for name, a in Components(*components).by_name().items()})
     return data.assign_coords({dim: np.arange(size) for dim, size in data.sizes.items()})
 
 
-def posterior_draws(tree, group="posterior"):
+def posterior_draws(tree: xr.DataTree, group: str = "posterior") -> Components:
     """The `Components` of a group, shape (chain, draw, K) (or (K,) for group em)."""
     return Components(*(tree[group][name].transpose(..., "component").values for name in NAMES))
 
 
-def add_log_likelihood(tree, sample):
+def add_log_likelihood(tree: xr.DataTree, sample: Sample) -> xr.DataTree:
     """What the verdict needs beside the draws of a posterior: the log likelihood of each, row by row of the sample.
 
     Parameters
@@ -334,7 +338,7 @@ def add_log_likelihood(tree, sample):
     return tree
 
 
-def add_log_prior(tree, priors):
+def add_log_prior(tree: xr.DataTree, priors: Priors) -> xr.DataTree:
     """The log prior of each draw, by variable, as group log_prior of the tree, which is returned.
 
     Parameters
@@ -354,7 +358,7 @@ def add_log_prior(tree, priors):
     return tree
 
 
-def observed_sample(tree):
+def observed_sample(tree: xr.DataTree) -> Sample:
     """The sample as the likelihood saw it, back from group observed_data."""
     lower, upper, count = (tree["observed_data"][name].values for name in ("lower", "upper", "count"))
     return Sample(lower, lower if np.array_equal(lower, upper) else upper, count)

@@ -11,6 +11,7 @@ import xarray as xr
 from scipy import linalg, optimize, special
 
 from mixture.bayes import kernels
+from mixture.bayes.target import Target
 from mixture.components import Components
 from mixture.messages import InputError
 
@@ -42,11 +43,11 @@ class Modes:
     log_mass: np.ndarray
 
     @property
-    def shares(self):
+    def shares(self) -> np.ndarray:
         """Of the total mass, by Laplace, shape (C,)."""
         return special.softmax(self.log_mass)
 
-    def dataset(self, target):
+    def dataset(self, target: Target) -> xr.Dataset:
         """Over dims mode and component, in data units: weights, means, sds, log_posterior, log_mass, share, spread.
 
         spread holds the covariances in free coordinates.
@@ -63,14 +64,14 @@ class Modes:
         )
 
     @classmethod
-    def of_dataset(cls, dataset, target):
+    def of_dataset(cls, dataset: xr.Dataset, target: Target) -> "Modes":
         """The inverse of `dataset`."""
         at = Components(*(dataset[name].values for name in Components._fields))
         return cls(
             target.to_free(at), dataset["spread"].values, dataset["log_posterior"].values, dataset["log_mass"].values
         )
 
-    def distances(self, points):
+    def distances(self, points: np.ndarray) -> np.ndarray:
         """Squared Mahalanobis distance of points, shape (S, D), to each mode: shape (S, C)."""
         factors = [linalg.cholesky(covariance, lower=True) for covariance in self.covariances]
         return np.stack(
@@ -81,13 +82,13 @@ class Modes:
             axis=-1,
         )
 
-    def nearest(self, points, df=5.0):
+    def nearest(self, points: np.ndarray, df: float = 5.0) -> np.ndarray:
         """Which mode each point most likely belongs to, if all were t distributions: shape (S,)."""
         score = self.log_density - (df + self.points.shape[1]) / 2 * np.log1p(self.distances(points) / df)
         return score.argmax(axis=-1)
 
 
-def find_modes(target, starts):
+def find_modes(target: Target, starts: np.ndarray) -> Modes:
     """Climb the log posterior from each start, and keep the distinct maxima.
 
     Parameters
@@ -158,7 +159,7 @@ def _covariance(target, point):
     return (vectors / values) @ vectors.T
 
 
-def weigh_modes(tree, target, rng):
+def weigh_modes(tree: xr.DataTree, target: Target, rng: np.random.Generator) -> xr.Dataset:
     """What the draws hold of each mode, and which modes they missed.
 
     A maximum that no draw is near is a fault only if it is a mode of its own:
@@ -188,7 +189,7 @@ def weigh_modes(tree, target, rng):
     return found.assign(held=("mode", held), missed=("mode", np.array(missed, int)))
 
 
-def is_isolated(target, modes, mode, rng, sweeps=400):
+def is_isolated(target: Target, modes: Modes, mode: int, rng: np.random.Generator, sweeps: int = 400) -> bool:
     """Whether Gibbs sampling without jumps, begun at a mode, is still near it at the end."""
     k = target.k
     point = np.empty(k), np.empty(k), np.empty(k)

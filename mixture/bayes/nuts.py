@@ -3,8 +3,10 @@
 import sys
 import time
 import weakref
+from collections.abc import Callable
 from functools import partial
 from multiprocessing import parent_process
+from typing import TYPE_CHECKING
 
 import arviz as az
 import numpy as np
@@ -14,14 +16,19 @@ import pytensor
 import pytensor.tensor as pt
 import xarray as xr
 from nutpie.compiled_pyfunc import from_pyfunc
+from pymc.model.core import BaseModel
 from pymc.pytensorf import join_nonshared_inputs
 from pytensor.graph.replace import vectorize_graph
 
 from mixture.bayes.compiled import shared_model
 from mixture.bayes.latent import latent_steps
-from mixture.bayes.model import as_dataset, posterior_draws
+from mixture.bayes.model import Priors, as_dataset, posterior_draws
 from mixture.components import NAMES, Components, component_log_density, sort_components, stack_components
+from mixture.data.sample import Sample
 from mixture.parallel import available_cores, run_parallel
+
+if TYPE_CHECKING:  # not at run time: it would bring scikit-learn along
+    from mixture.em import EMFit
 
 # What nutpie tells of each draw that PyMC does too, and PyMC's name for it.
 STATS = {
@@ -40,7 +47,9 @@ STATS = {
 }
 
 
-def starting_points(priors, em, chains, rng, within=10.0):
+def starting_points(
+    priors: Priors, em: "EMFit", chains: int, rng: np.random.Generator, within: float = 10.0
+) -> list[dict[str, np.ndarray]]:
     """One starting point a chain: near EM's best maximum for even chains, near any of its maxima for odd ones.
 
     Chains that all start at one mode would never show that there is another.
@@ -77,19 +86,19 @@ def starting_points(priors, em, chains, rng, within=10.0):
 
 
 def sample_posterior(
-    model,
-    sample,
-    starts,
-    rng,
-    draws=1000,
-    tune=1000,
-    target_accept=0.9,
-    sampler="nutpie",
-    latent_step="gibbs",
-    keep_assignments=False,
-    progressbar=True,
-    deepest=10,
-):
+    model: pm.Model,
+    sample: Sample,
+    starts: list[dict[str, np.ndarray]],
+    rng: np.random.Generator,
+    draws: int = 1000,
+    tune: int = 1000,
+    target_accept: float = 0.9,
+    sampler: str = "nutpie",
+    latent_step: str = "gibbs",
+    keep_assignments: bool = False,
+    progressbar: bool = True,
+    deepest: int = 10,
+) -> xr.DataTree:
     """Sample the posterior, one chain for each starting point.
 
     w, mu and sigma move by NUTS; in the latent model the assignments move by
@@ -185,7 +194,8 @@ def tree_of_chains(chains: list[tuple[Components, xr.Dataset]]) -> xr.DataTree:
     return xr.DataTree.from_dict(
         {
             "posterior": as_dataset(stack_components(posterior)),
-            "sample_stats": xr.concat(stats, "chain").assign_coords(chain=np.arange(len(chains))),
+            # Its attributes tell when it was drawn: the same draws give the same file.
+            "sample_stats": xr.concat(stats, "chain").assign_coords(chain=np.arange(len(chains))).drop_attrs(),
         }
     )
 
@@ -208,7 +218,9 @@ class Nutpie:
         self.density.set_extra_values({})
         self.forward, self.backward = unconstrained_function(model), _constrained_function(model)
 
-    def chain(self, start, seed, draws, tune, target_accept, deepest=10):
+    def chain(
+        self, start: dict[str, np.ndarray], seed: int, draws: int, tune: int, target_accept: float, deepest: int = 10
+    ) -> tuple[Components, xr.Dataset]:
         """One chain.
 
         Parameters
@@ -255,7 +267,7 @@ class Nutpie:
         return float(density), gradient
 
 
-def unconstrained_function(model):
+def unconstrained_function(model: BaseModel) -> Callable[..., list[np.ndarray]]:
     """A function from the components (w, mu and sigma, as far as they are free) to the coordinates that NUTS moves in.
 
     Called by keyword, each of shape (K,); returns a list in the order of the model's variables.
@@ -310,7 +322,7 @@ def _without_clock(tree):
     return tree
 
 
-def sampling_cost(tree):
+def sampling_cost(tree: xr.DataTree) -> dict[str, float]:
     """What the sampler of a posterior spent and how it moved, in plain numbers.
 
     Parameters

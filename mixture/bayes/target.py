@@ -1,12 +1,17 @@
 """The posterior as the compiled kernels take it: standardised arrays, free coordinates, log density and gradient."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import special
 
 from mixture.bayes import kernels
 from mixture.components import Components
+from mixture.data.sample import Sample
+
+if TYPE_CHECKING:  # not at run time: it would bring PyMC along
+    from mixture.bayes.model import Priors
 
 FAMILIES = {
     "uniform": kernels.UNIFORM,
@@ -40,7 +45,7 @@ class Target:
     exchangeable: bool
 
     @classmethod
-    def of(cls, sample, priors):
+    def of(cls, sample: Sample, priors: "Priors") -> "Target":
         """From a `Sample` and `Priors`."""
         center, spread = sample.mean(), sample.sd()
         # Exact values that were rounded tie, and a component on tied values alone has no smallest sd.
@@ -65,16 +70,16 @@ class Target:
         )
 
     @property
-    def k(self):
+    def k(self) -> int:
         """K, components."""
         return len(self.prior[1])
 
     @property
-    def size(self):
+    def size(self) -> int:
         """D, free coordinates."""
         return 3 * self.k - 1
 
-    def to_free(self, components):
+    def to_free(self, components: Components) -> np.ndarray:
         """Free coordinates, shape (..., D), of `Components` in data units, shape (..., K)."""
         log_weights = np.log(np.maximum(components.weights, 1e-300))
         return np.concatenate(
@@ -86,7 +91,7 @@ class Target:
             axis=-1,
         )
 
-    def from_free(self, points):
+    def from_free(self, points: np.ndarray) -> Components:
         """The inverse of `to_free`."""
         k = self.k
         ratios = np.concatenate([points[..., : k - 1], np.zeros((*points.shape[:-1], 1))], axis=-1)
@@ -96,23 +101,23 @@ class Target:
             self.spread * np.exp(points[..., 2 * k - 1 :]),
         )
 
-    def sorted_points(self, points):
+    def sorted_points(self, points: np.ndarray) -> np.ndarray:
         """Free coordinates with the components by increasing mean."""
         return self.to_free(self.from_free(points).sorted())
 
-    def log_density(self, points):
+    def log_density(self, points: np.ndarray) -> np.ndarray:
         """Log posterior density in free coordinates, up to a constant, shape (S,); points of shape (S, D)."""
         out = np.empty(len(points))
         kernels.log_posterior_of_points(*self.rows, *self.prior, np.ascontiguousarray(points), out)
         return out
 
-    def negative_gradient(self, point):
+    def negative_gradient(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         """Minus the log density at a point, and its gradient, as optimisers want them."""
         gradient = np.empty(self.size)
         density = kernels.log_posterior_gradient(*self.rows, *self.prior, np.ascontiguousarray(point), gradient)
         return (-density, -gradient) if np.isfinite(density) else (np.inf, np.zeros(self.size))
 
-    def precision(self, point, step=1e-4):
+    def precision(self, point: np.ndarray, step: float = 1e-4) -> np.ndarray:
         """Minus the Hessian of the log density, by central differences of the gradient, shape (D, D)."""
         columns = [
             (self.negative_gradient(point + move)[1] - self.negative_gradient(point - move)[1]) / (2 * step)
@@ -121,7 +126,7 @@ class Target:
         return (np.array(columns) + np.array(columns).T) / 2
 
 
-def log_posterior(sample, priors, components):
+def log_posterior(sample: Sample, priors: "Priors", components: Components) -> np.ndarray:
     """The sampler's own log posterior density of weights, means and sds, up to a constant of sample and priors.
 
     Parameters

@@ -6,10 +6,9 @@ import pytest
 
 from runner.stages import ROOT
 
-NOT_YET = {"bayes"}  # rooms of mixture/ whose functions have no annotations so far
 COMPILED = {"njit", "compiled"}  # decorators of functions for Numba, which infers the types itself
 FILES = [
-    *(path for path in sorted((ROOT / "mixture").rglob("*.py")) if path.parent.name not in NOT_YET),
+    *sorted((ROOT / "mixture").rglob("*.py")),
     ROOT / "helpers.py",
 ]
 

@@ -51,6 +51,21 @@ def gibbs(sample, k=2, seed=1, **options):
 # -- density ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("width", [1e-6, 0.01, 0.3, 0.499, 0.501, 3.0])
+@pytest.mark.parametrize("middle", [0.0, -0.2, 1.3, 3.9, -4.1, 9.0, 60.0])
+def test_the_mass_of_a_cell_is_the_integral_of_the_density(middle, width):
+    """By Gauss-Legendre quadrature, relative to the density at the end nearest to zero."""
+    left, right = middle - width / 2, middle + width / 2
+    middle, width = (left + right) / 2, right - left  # as they were rounded
+    at, weights = np.polynomial.legendre.leggauss(40)
+    z = middle + width / 2 * at
+    nearest = np.abs(z).min()
+    expected = np.log(width / 2 * weights @ np.exp((nearest**2 - z**2) / 2)) - nearest**2 / 2 - np.log(2 * np.pi) / 2
+    assert_allclose(kernels.log_cell_mass(left, right), expected, rtol=1e-12, atol=1e-9)
+    if middle < 30:
+        assert_allclose(kernels.cell_mass(left, right), np.exp(expected), rtol=1e-9)
+
+
 @pytest.mark.parametrize("means", [SHARED, DIFFERING], ids=["shared", "differing"])
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("exact", [True, False], ids=["values", "cells"])

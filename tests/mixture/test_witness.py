@@ -54,6 +54,11 @@ def test_it_agrees_where_there_is_one_mode():
     assert "finds the same posterior" in beside_text(found)
 
 
+def test_nothing_tells_when_it_was_drawn():
+    """The same draws give the same file."""
+    assert not any("at" in name or "time" in name for node in fitted(TWO, 2).subtree for name in node.attrs)
+
+
 def test_it_says_nothing_where_it_cannot_cross():
     tree = fitted(MIRRORED, 2)
     found = judge_beside(tree)
