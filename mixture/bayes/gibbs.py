@@ -16,19 +16,18 @@ a clock, so that the same seed gives the same draws on one core or many.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 from arviz_stats.base import array_stats
-from scipy import linalg, special
 
 from mixture.bayes import kernels
 from mixture.bayes.chains import BLOCK_OPERATIONS, CELL_COST, ESS_PER_CHAIN, RHAT_LIMIT, Stop, run_chains
 from mixture.bayes.labels import name_components
 from mixture.bayes.model import Priors, as_dataset
 from mixture.bayes.modes import find_modes
+from mixture.bayes.proposals import Proposals
 from mixture.bayes.target import Target
 from mixture.components import Components
 from mixture.data.sample import Sample
@@ -37,39 +36,8 @@ if TYPE_CHECKING:  # not at run time: it would bring scikit-learn along
     from mixture.em import EMFit
 
 MOST_OPERATIONS = 1.5e9  # of a chain, see `_operations`: about a minute on one core
-MOST_FITTED, LAPLACE_SHARE = 40, 0.2  # distributions fitted to the draws; proposals that are around maxima instead
-MOST_POINTS = 4000  # that they are fitted to
 MOST_ROUNDS, QUICK = 5, 12  # of tuning, each twice as long; sweeps between draws that need no more of them
 NEAR = 10.0  # natural log units: chains start at maxima no further below the best
-
-
-@dataclass(frozen=True, eq=False)
-class _Proposals:
-    """What jumps and steps are proposed from, as `kernels.run_sweeps` takes it."""
-
-    centers: np.ndarray
-    factors: np.ndarray
-    inverse_factors: np.ndarray
-    shares: np.ndarray
-    log_weights: np.ndarray
-    step_factor: np.ndarray
-
-    @classmethod
-    def around(
-        cls, centers: np.ndarray, covariances: np.ndarray, weights: np.ndarray, step_covariance: np.ndarray
-    ) -> "_Proposals":
-        factors = np.linalg.cholesky(np.asarray(covariances))
-        inverses = np.ascontiguousarray([linalg.solve_triangular(f, np.eye(len(f)), lower=True) for f in factors])
-        weights = np.asarray(weights) / np.sum(weights)
-        volume = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
-        return cls(
-            np.asarray(centers),
-            factors,
-            inverses,
-            np.cumsum(weights),
-            np.log(weights) - volume,
-            np.linalg.cholesky(step_covariance),
-        )
 
 
 class _Chain:
@@ -83,7 +51,7 @@ class _Chain:
         self.state = np.array([np.log(2.38 / np.sqrt(target.size)), 0, 0, 0, 0])
         self.done = 0
 
-    def run(self, sweeps: int, thin: int, proposals: _Proposals, adapt: bool, stop: Stop) -> np.ndarray:
+    def run(self, sweeps: int, thin: int, proposals: Proposals, adapt: bool, stop: Stop) -> np.ndarray:
         """Kept rows of so many sweeps; see `kernels.run_sweeps`. `stop` is looked at between blocks of them."""
         target, rows = self.target, []
         block = thin * max(1, int(BLOCK_OPERATIONS / (len(target.rows[0]) * target.k * thin)))
@@ -122,7 +90,7 @@ class _Chains:
     def __init__(self, chains, progress):
         self.chains, self.progress, self.planned = chains, progress, 0
 
-    def run(self, sweeps: int, thin: int, proposals: _Proposals, adapt: bool = False) -> np.ndarray:
+    def run(self, sweeps: int, thin: int, proposals: Proposals, adapt: bool = False) -> np.ndarray:
         """Kept rows, shape (chain, draw, 3 K + 3)."""
         self.planned = max(self.planned, sum(chain.done for chain in self.chains) + sweeps * len(self.chains))
         return run_chains(
@@ -191,16 +159,16 @@ def sample_by_gibbs(
     )
     run.planned = chains * (3 * tune + draws)
 
-    rows = run.run(tune, 1, _proposals(modes), adapt=True)[:, tune // 2 :]
+    rows = run.run(tune, 1, Proposals.around_modes(modes), adapt=True)[:, tune // 2 :]
     points, best = _points(target, rows), rows[..., -3].argmax(axis=1)
     modes = find_modes(target, np.concatenate([modes.points, points[np.arange(chains), best]]))
-    proposals = _proposals(modes, points.reshape(-1, target.size), streams[-1])
+    proposals = Proposals.fitted(modes, points.reshape(-1, target.size), streams[-1])
     for longer in range(MOST_ROUNDS):  # the proposals are fitted to what the round before has seen
         rows = run.run(tune * 2**longer, 2**longer, proposals, adapt=True)
         thin = _sweeps_between_draws(rows, 2**longer)
         if longer > 0 and thin <= QUICK:
             break
-        proposals = _proposals(modes, _points(target, rows).reshape(-1, target.size), streams[-1])
+        proposals = Proposals.fitted(modes, _points(target, rows).reshape(-1, target.size), streams[-1])
     thin = min(thin, max(1, int(most_operations / 4 / _operations(target, draws))))
     rows = run.run(draws * thin, thin, proposals)
     while not _is_enough(rows) and _operations(target, 2 * draws * thin) <= most_operations:
@@ -243,51 +211,6 @@ def _points(target, rows):
     k = target.k
     ratios = np.log(rows[..., : k - 1]) - np.log(rows[..., k - 1 : k])
     return np.concatenate([ratios, rows[..., k : 2 * k], np.log(rows[..., 2 * k : 3 * k])], axis=-1)
-
-
-def _proposals(modes, points=None, rng=None):
-    """t distributions around each mode, by its curvature, and, where draws (S, D) are known, a mixture fitted to them.
-
-    A mode of a mixture is bent and has tails, where a component empties or two coincide: one distribution around each
-    would miss what lies there, and the chain would stay long where it is proposed too rarely.
-    """
-    d = modes.points.shape[1]
-    laplace = 0.5 * modes.shares + 0.5 / len(modes.points)
-    if points is None:
-        return _Proposals.around(modes.points, modes.covariances, laplace, modes.covariances[0])
-    points = points[:: max(1, len(points) // MOST_POINTS)]
-    weights, centers, covariances = _fit_normals(points, min(MOST_FITTED, len(points) // (10 * d) + 1), rng)
-    within = np.tensordot(weights, covariances, 1)
-    return _Proposals.around(
-        np.concatenate([centers, modes.points]),
-        np.concatenate([covariances, modes.covariances]),
-        np.concatenate([(1 - LAPLACE_SHARE) * weights, LAPLACE_SHARE * laplace]),
-        within,
-    )
-
-
-def _fit_normals(points, size, rng, steps=12):
-    """Weights, means and covariances of a mixture of Normals by a few steps of EM: good enough to propose from.
-
-    A pseudo-point of a tenth of the draws' spread in each component holds its covariance away from singular.
-    """
-    center, scale = points.mean(axis=0), points.std(axis=0) + 1e-9
-    z, d = (points - center) / scale, points.shape[1]
-    means = z[rng.choice(len(z), size, replace=False)]
-    weights, covariances = np.full(size, 1 / size), np.tile(np.eye(d), (size, 1, 1))
-    for _ in range(steps):
-        factors = np.linalg.inv(np.linalg.cholesky(covariances))
-        away = np.einsum("mij,smj->smi", factors, z[:, None] - means)
-        terms = (
-            np.log(weights) + np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1) - (away**2).sum(axis=-1) / 2
-        )
-        share = special.softmax(terms, axis=1)
-        total = share.sum(axis=0) + 1.0
-        weights, means = total / total.sum(), (share.T @ z + means) / total[:, None]
-        apart = z[:, None] - means
-        covariances = np.einsum("sm,smi,smj->mij", share, apart, apart, optimize=True) + 0.1 * np.eye(d)
-        covariances /= total[:, None, None]
-    return weights, center + scale * means, covariances * np.outer(scale, scale)
 
 
 def _sweeps_between_draws(rows, apart):

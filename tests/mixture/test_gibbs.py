@@ -225,13 +225,13 @@ def test_a_run_stops_within_a_second_and_says_how_far_it_is():
     modes = find_modes(
         target, target.to_free(Components(*(np.array(a) for a in ([0.4, 0.6], [0.0, 4.0], [1.0, 1.5]))))[None]
     )
-    from mixture.bayes.gibbs import _proposals
+    from mixture.bayes.proposals import Proposals
 
     stop, chain = Stop(), _Chain(target, np.random.default_rng(1), modes.points[0])
     threading.Timer(0.5, stop.set).start()
     begun = time.monotonic()
     with pytest.raises(Stopped):
-        chain.run(10**7, 1, _proposals(modes), False, stop)
+        chain.run(10**7, 1, Proposals.around_modes(modes), False, stop)
     assert time.monotonic() - begun < 5
 
     def interrupted(done, planned):
@@ -241,7 +241,7 @@ def test_a_run_stops_within_a_second_and_says_how_far_it_is():
     seen = []
     with pytest.raises(KeyboardInterrupt):
         _Chains([chain, _Chain(target, np.random.default_rng(2), modes.points[0])], interrupted).run(
-            10**6, 1, _proposals(modes)
+            10**6, 1, Proposals.around_modes(modes)
         )
     assert seen[0][1] >= 2 * 10**6
 
