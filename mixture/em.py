@@ -162,11 +162,8 @@ def fit_em(
     CollapseError
         If no start led to a proper maximum.
     """
-    begun, equal, center, scale = time.perf_counter(), variance == "equal", sample.mean(), sample.sd()
-    if not scale > 0:
-        raise CollapseError("EM needs at least two different values")
-    lower = (sample.lower - center) / scale
-    standard = Sample(lower, lower if sample.exact else (sample.upper - center) / scale, sample.count)
+    begun, equal = time.perf_counter(), variance == "equal"
+    standard, in_data_units = _standardised(sample)
     rough = _climb_from(standard, _random_starts(standard, n_components, rng, starts), max(tolerance, ROUGH), equal)
     found = _polish_best(standard, rough, equal)
     proper = [components for components in found if not _collapsed(standard, components, equal)]
@@ -177,10 +174,6 @@ def fit_em(
     reached = np.array([_total(standard, components) for components in proper])
     # The best start climbs on, so that the answer does not show where the tolerance stopped it.
     best, converged = _finish(standard, proper[reached.argmax()], tolerance, equal)
-
-    def in_data_units(w, m, s):
-        return sort_components(w, center + scale * m, scale * s)
-
     components = in_data_units(*best)
     share = membership_probabilities(sample, *components)
     same = reached > reached.max() - SAME - 10 * tolerance * sample.n
@@ -197,6 +190,17 @@ def fit_em(
         time.perf_counter() - begun,
         [(in_data_units(*p), _total(sample, in_data_units(*p))) for p in proper],
     )
+
+
+def rough_maxima(sample: Sample, n_components: int, rng: np.random.Generator, starts: int = 20) -> list[Components]:
+    """Where EM comes in its quick first steps from random starts, the highest first; what collapsed is left out.
+
+    Good enough to climb on from, by the likelihood or by a posterior.
+    """
+    standard, in_data_units = _standardised(sample)
+    rough = _climb_from(standard, _random_starts(standard, n_components, rng, starts), ROUGH, False)
+    proper = [components for components, _ in rough if not _collapsed(standard, components, False)]
+    return [in_data_units(*each) for each in sorted(proper, key=lambda each: -_total(standard, each))]
 
 
 def fit_em_proper(
@@ -248,6 +252,16 @@ def fit_pilot(sample: Sample, n_components: int | str, rng: np.random.Generator,
         with contextlib.suppress(CollapseError):
             fits.append(fit_em(sample, k, rng, starts))
     return min(fits, key=lambda fit: fit.bic)
+
+
+def _standardised(sample):
+    """The sample in units of its own mean and sd, and the way back for components."""
+    center, scale = sample.mean(), sample.sd()
+    if not scale > 0:
+        raise CollapseError("EM needs at least two different values")
+    lower = (sample.lower - center) / scale
+    standard = Sample(lower, lower if sample.exact else (sample.upper - center) / scale, sample.count)
+    return standard, lambda w, m, s: sort_components(w, center + scale * m, scale * s)
 
 
 def _random_starts(sample, n_components, rng, starts):

@@ -13,16 +13,22 @@ import xarray as xr
 from arviz_stats.base import array_stats
 from scipy import special, stats
 
+from mixture.bayes import kernels
 from mixture.bayes.chains import BLOCK_OPERATIONS, CELL_COST, ESS_PER_CHAIN, RHAT_LIMIT, Stop, run_chains
+from mixture.bayes.jumps import JumpLearner, Jumps
 from mixture.bayes.kernels_unknown import run_telescoping
 from mixture.bayes.model import choose_priors
 from mixture.bayes.target import Target
 from mixture.data.sample import Sample
 
 MOST = 30  # components, as in Richardson & Green
-LARGEST_ERROR = 0.004  # of a probability of K: what a run is lengthened for
+LARGEST_ERROR = 0.005  # of a probability of K: what a run is lengthened for
 MOST_OPERATIONS = 6e8  # sweeps x rows x filled components of a chain: about a quarter of a minute on one core
 FIRST = (1, 3, 6, 10)  # components that chains start with
+TUNED = 1.05  # R-hat of chains that agree roughly
+SLOW = 50  # sweeps between draws: beyond, jumps between numbers are learnt
+MOST_JUMPED, JUMP_ROUNDS = 6, 5  # components that are jumped to; rounds of learning, each twice as long
+RAREST = 1e-3  # the probability of a number that is worth learning to jump to
 QUANTITIES = ("k", "k_filled", "log_likelihood", "log_smallest_sd", "squared_shares")  # what chains are compared by
 
 # log p(K) for K = 1, 2, ..., up to a constant.
@@ -100,11 +106,12 @@ def sample_component_counts(
     """
     begun = time.perf_counter()
     target = _Target(sample, count_prior, sd_prior, sd_prior_scale, weight_concentration, most)
-    run = _Chains(
-        [_Chain(target, stream, FIRST[c % len(FIRST)]) for c, stream in enumerate(rng.spawn(chains))], progress
-    )
-    tuned = run.tune(tune, most_operations / 4)
-    thin = _sweeps_between_draws(tuned)
+    *streams, learning = rng.spawn(chains + 1)
+    run = _Chains([_Chain(target, stream, FIRST[c % len(FIRST)]) for c, stream in enumerate(streams)], progress)
+    tuned, spaced = run.tune(tune, most_operations / 16), 1
+    if convergence(tuned)[0] > TUNED or _sweeps_between_draws(tuned, spaced) > SLOW:
+        tuned, spaced = run.learn_jumps(tune, JumpLearner(target.given(MOST_JUMPED), sample, learning))
+    thin = _sweeps_between_draws(tuned, spaced)
     kept = run.run(draws, thin)
     while not is_enough(kept) and run.operations(2 * draws * thin) <= most_operations:
         kept = _joined(kept, run.run(draws, thin))
@@ -213,6 +220,10 @@ class _Target:
         self.prior = a, m, t, family, scales, floor
         self.log_counts = _log_counts(log_count_prior(count_prior, most), a, sample.n)
         self.start = lambda k: (sample.quantile((np.arange(k) + 0.5) / k) - target.center) / target.spread
+        self.given = lambda few: {k: Target.of(sample, priors[k - 1]) for k in range(1, min(few, most) + 1)}
+        constants = np.array([Target.of(sample, each).log_prior_constant for each in priors])
+        orders = special.gammaln(np.arange(1, most + 1) + 1)
+        self.log_numbers = np.concatenate([[-np.inf], log_count_prior(count_prior, most) + constants + orders])
 
 
 def _log_counts(log_prior, a, n):
@@ -230,33 +241,44 @@ class _Chain:
 
     def __init__(self, target, rng, k):
         self.target, self.rng, self.k, self.done = target, rng, k, 0
+        self.jumps, self.bias, self.points = Jumps.none(target.most), np.zeros(target.most + 1), None
         self.point = np.full(target.most, 1.0 / k), np.zeros(target.most), np.full(target.most, -np.log(k))
         self.point[1][:k] = target.start(k)
+
+    def begin_at(self, k: int, free: np.ndarray) -> None:
+        """Go on from other free coordinates, with k components."""
+        self.k = k
+        kernels.from_free(free, *(part[:k] for part in self.point))
 
     def run(self, draws: int, thin: int, stop: Stop) -> np.ndarray:
         """Kept rows, shape (draws, 5 + 2 most); `stop` is looked at between blocks of them."""
         target, most = self.target, self.target.most
-        block, parts = max(1, int(BLOCK_OPERATIONS / (len(target.rows[0]) * self.k * thin))), []
+        block, parts, points = max(1, int(BLOCK_OPERATIONS / (len(target.rows[0]) * self.k * thin))), [], []
         for first in range(0, draws, block):
             stop.check()
             length = min(block, draws - first)
             out, p_k, p_filled = np.empty((length, 5)), np.empty((length, most + 1)), np.empty((length, most + 1))
+            points.append(np.empty((length, self.jumps.centers.shape[1])))
             self.k = run_telescoping(
                 self.rng,
                 length * thin,
                 thin,
                 *target.rows,
                 *target.prior,
-                target.log_counts,
+                target.log_counts + self.bias,
                 True,
+                *self.jumps.arrays,
+                target.log_numbers + self.bias,
                 self.k,
                 *self.point,
                 out,
                 p_k,
                 p_filled,
+                points[-1],
             )
             parts.append(np.concatenate([out, p_k[:, 1:], p_filled[:, 1:]], axis=1))
             self.done += length * thin
+        self.points = np.concatenate(points)
         return np.concatenate(parts)
 
 
@@ -283,8 +305,33 @@ class _Chains:
         while True:
             kept = self.run(sweeps, 1)
             sweeps *= 2
-            if convergence(kept)[0] < 1.05 or self.operations(sweeps) > most_operations:
+            if convergence(kept)[0] < TUNED or self.operations(sweeps) > most_operations:
                 return kept
+
+    def learn_jumps(self, sweeps, learner):
+        """Rounds of jumps, each twice as long and by what the round before has seen; then one to see how they do: that one, and the sweeps between its draws.
+
+        While learning, the numbers are weighed so that each is drawn about as often: rare ones need proposals too.
+        The chains begin anew at modes with several numbers: from where too many components are filled, no jump leads.
+        """
+        most, starts = self.chains[0].target.most, learner.starts(self.chains[0].target.log_numbers)
+        for c, chain in enumerate(self.chains):
+            chain.begin_at(*starts[c % len(starts)])
+        bias, p_k = np.zeros(most + 1), np.empty(0)
+        self._let_jump(learner.jumps(np.empty(0, int), np.empty((0, 3 * MOST_JUMPED - 1)), np.ones(most)), bias)
+        for longer in range(JUMP_ROUNDS):
+            kept = self.run(sweeps, 2**longer)
+            k, points = kept["k"].values.ravel(), np.concatenate([chain.points for chain in self.chains])
+            p_k = kept["p_k"].mean(("chain", "draw")).values * np.exp(-bias[1:])
+            p_k /= p_k.sum()
+            bias[1 : MOST_JUMPED + 1] = -np.log(np.maximum(p_k[:MOST_JUMPED], RAREST))
+            self._let_jump(learner.jumps(k, points, np.ones(most)), bias)
+        self._let_jump(learner.jumps(k, points, p_k), np.zeros(most + 1))
+        return self.run(sweeps, 2**longer), 2**longer
+
+    def _let_jump(self, jumps, bias):
+        for chain in self.chains:
+            chain.jumps, chain.bias = jumps, bias
 
 
 def _dataset(rows):
@@ -307,7 +354,7 @@ def _joined(first, second):
     return xr.merge([part.assign_coords(draw=first["draw"]) for part in (kept, averaged)])
 
 
-def _sweeps_between_draws(tuned):
-    """So many that kept draws are about a third as good as independent ones."""
-    memory = tuned["k"].size / convergence(tuned)[1]
+def _sweeps_between_draws(tuned, spaced):
+    """So many that kept draws are about a third as good as independent ones; those given are `spaced` sweeps apart."""
+    memory = spaced * tuned["k"].size / convergence(tuned)[1]
     return int(np.clip(np.ceil(memory / 3), 1, 200))

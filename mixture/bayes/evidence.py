@@ -10,7 +10,6 @@ import xarray as xr
 from arviz_stats.base import array_stats
 from scipy import special
 
-from mixture.bayes import kernels
 from mixture.bayes.model import Priors, posterior_draws
 from mixture.bayes.modes import Modes
 from mixture.bayes.proposals import Proposals
@@ -70,33 +69,15 @@ def bridge_sampling(sample: Sample, priors: Priors, tree: xr.DataTree, rng: np.r
         moved, log_ratio = above - below - log_ratio, above - below
         if abs(moved) < 1e-10:
             break
-    f_proposed = np.exp(at_proposed - _log_mean(at_proposed, log_ratio, share))
+    f_proposed = np.exp(at_proposed - log_ratio - _log_mean(at_proposed, log_ratio, share))
     f_draws = np.exp(-_log_mean(at_draws, log_ratio, share)).reshape(drawn.shape[:2])
     variance = f_proposed.var() / f_proposed.mean() ** 2 / len(proposed)
     variance += f_draws.var() / f_draws.mean() ** 2 / array_stats.ess(f_draws)
     ways = special.gammaln(target.k + 1) if target.exchangeable else 0.0
     units = sample.n * np.log(target.spread) if sample.exact else 0.0
-    return Evidence(float(log_ratio + ways + log_prior_constant(target) - units), float(np.sqrt(variance)))
+    return Evidence(float(log_ratio + ways + target.log_prior_constant - units), float(np.sqrt(variance)))
 
 
 def _log_mean(at, log_ratio, share):
     """log(share x posterior + (1 - share) x proposal) less the log proposal density, the posterior normalised so far."""
     return np.logaddexp(np.log(share) + at - log_ratio, np.log1p(-share))
-
-
-def log_prior_constant(target: Target) -> float:
-    """What `kernels.log_prior` leaves out, so that the prior integrates to one (but for sds below the floor)."""
-    concentration, _, precisions, family, scale, _ = target.prior
-    k = target.k
-    total = special.gammaln(k * concentration) - k * special.gammaln(concentration)
-    total += 0.5 * np.log(precisions / (2 * np.pi)).sum()
-    if family == kernels.UNIFORM:
-        return float(total - k * np.log(scale))
-    if family == kernels.HALFNORMAL:
-        return float(total + k * (0.5 * np.log(2 / np.pi) - np.log(scale)))
-    if family == kernels.LOGNORMAL:
-        return float(total - 0.5 * k * np.log(2 * np.pi))
-    shape, rate = kernels.BETA_SHAPE, kernels.BETA_RATE / scale**2
-    total += k * (np.log(2) - special.gammaln(kernels.PRECISION_SHAPE))
-    total += shape * np.log(rate) - special.gammaln(shape)
-    return float(total + special.gammaln(shape + k * kernels.PRECISION_SHAPE))

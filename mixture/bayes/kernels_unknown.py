@@ -1,7 +1,9 @@
 """The compiled part of the sampler for an unknown number of components: telescoping sampling.
 
 Fruehwirth-Schnatter, Malsiner-Walli & Gruen 2021. The moves given the number of components are those of
-`mixture.bayes.kernels`; here the number itself is drawn, from its conditional given the assignments.
+`mixture.bayes.kernels`; here the number itself is drawn, from its conditional given the assignments, and by jumps:
+proposals of a number and of all its parameters, independent of where the chain is. In a large sample a component
+rarely empties, and jumps are what changes the number.
 
 filled
     said of a component that holds observations; the others are empty, and known by their prior alone
@@ -19,10 +21,17 @@ from mixture.bayes.kernels import (
     draw_beta,
     draw_log_sd_from_prior,
     draw_weights,
+    from_free,
+    is_ordered,
     log_likelihood,
+    log_prior,
+    log_proposal,
     log_sd_given_beta,
+    propose_jump,
+    sort_point,
     sweep_cells,
     sweep_values,
+    to_free,
 )
 
 
@@ -54,6 +63,73 @@ def fill_first(n, w, mu, u):
     return filled
 
 
+@njit(nogil=True)
+def jump_to_number(
+    rng,
+    lower,
+    upper,
+    count,
+    exact,
+    a,
+    m,
+    t,
+    family,
+    scales,
+    floor,
+    with_likelihood,
+    first,
+    number_shares,
+    centers,
+    factors,
+    inverse_factors,
+    shares,
+    log_weights,
+    log_numbers,
+    k,
+    w,
+    mu,
+    u,
+    terms,
+    other,
+    log_like,
+):
+    """Try another number of components and all its parameters; the number after it, and the log likelihood.
+
+    The terms of the rows are of the point after it, which is sorted by mean.
+    """
+    threshold, new_k = rng.random(), 1
+    while threshold >= number_shares[new_k] and new_k < len(number_shares) - 1:
+        new_k += 1
+    if first[k + 1] == first[k]:  # no way back
+        return k, log_like
+    d, new_d = 3 * k - 1, 3 * new_k - 1
+    y, new_y = np.empty(d), np.empty(new_d)
+    work = np.empty(max(len(shares), d, new_d))
+    here, there = slice(first[k], first[k + 1]), slice(first[new_k], first[new_k + 1])
+    propose_jump(rng, centers[there, :new_d], factors[there, :new_d, :new_d], shares[there], new_y, work)
+    threshold = math.log(1.0 - rng.random())
+    if not is_ordered(new_y, new_k):
+        return k, log_like
+    new_w, new_mu, new_u = np.empty(new_k), np.empty(new_k), np.empty(new_k)
+    from_free(new_y, new_w, new_mu, new_u)
+    ratio = log_prior(new_w, new_mu, new_u, a, m[:new_k], t[:new_k], family, scales[new_k - 1], floor)
+    if ratio == -math.inf:
+        return k, log_like
+    new_like = log_likelihood(lower, upper, count, exact, new_w, new_mu, new_u, other) if with_likelihood else 0.0
+    to_free(w[:k], mu[:k], u[:k], y)
+    ratio += new_like + log_numbers[new_k] - log_like - log_numbers[k]
+    ratio -= log_prior(w[:k], mu[:k], u[:k], a, m[:k], t[:k], family, scales[k - 1], floor)
+    ratio += log_proposal(y, centers[here, :d], inverse_factors[here, :d, :d], log_weights[here], work)
+    ratio -= log_proposal(
+        new_y, centers[there, :new_d], inverse_factors[there, :new_d, :new_d], log_weights[there], work
+    )
+    if not threshold < ratio:
+        return k, log_like
+    w[:new_k], mu[:new_k], u[:new_k] = new_w, new_mu, new_u
+    terms[:, :new_k] = other[:, :new_k]
+    return new_k, new_like
+
+
 @compiled
 def run_telescoping(
     rng,
@@ -71,6 +147,14 @@ def run_telescoping(
     floor,
     log_counts,
     with_likelihood,
+    first,
+    number_shares,
+    centers,
+    factors,
+    inverse_factors,
+    shares,
+    log_weights,
+    log_numbers,
     k,
     w,
     mu,
@@ -78,6 +162,7 @@ def run_telescoping(
     out,
     p_k,
     p_filled,
+    points,
 ):
     """Sweeps of one chain, in place; the number of components at the end.
 
@@ -100,6 +185,16 @@ def run_telescoping(
         number of ways in which the filled ones hold the sample.
     with_likelihood : bool
         False samples the prior: for tests.
+    first : ndarray, shape (L + 2,)
+        Of the jumps' proposals, the first with each number of components; as many as there are, from the last on.
+    number_shares : ndarray, shape (L + 1,)
+        How often each number is proposed, cumulative. No jumps are tried where there are no proposals.
+    centers, factors, inverse_factors, shares, log_weights :
+        Of all proposals, as in `kernels.run_sweeps`, shape (C, D), (C, D, D) twice, (C,) twice; D fits the largest
+        number of components, and those with fewer use the first of their coordinates. Shares are cumulative within a
+        number; log weights are normalised, over all numbers.
+    log_numbers : ndarray, shape (L + 1,)
+        Log prior of each number, with what the kernels' log prior leaves out and the log of its components' orders.
     k : int
         Components of the chain's point.
     w, mu, u : ndarray, shape (L,)
@@ -110,24 +205,58 @@ def run_telescoping(
     p_k, p_filled : ndarray, shape (sweeps // thin, L + 1)
         Probability of each number of components given the assignments, and how often each number was filled, on
         average over the sweeps since the row before.
+    points : ndarray, shape (sweeps // thin, D)
+        Free coordinates of the kept points, as far as there are proposals of their number; NaN elsewhere.
     """
     most, observations = len(mu), count.sum()
-    terms = np.empty((len(lower), most))
+    terms, other = np.empty((len(lower), most)), np.empty((len(lower), most))
     members = np.empty((len(lower), most)) if not exact else np.empty((0, most))
     weight, n = np.empty(most + 1), np.zeros(most)
-    p_k[:], p_filled[:] = 0.0, 0.0
+    p_k[:], p_filled[:], points[:] = 0.0, 0.0, math.nan
     for sweep in range(sweeps):
-        row, scale, log_like = sweep // thin, scales[k - 1], 0.0
+        row, log_like = sweep // thin, 0.0
+        sort_point(w[:k], mu[:k], u[:k])
+        if with_likelihood:
+            log_like = log_likelihood(lower, upper, count, exact, w[:k], mu[:k], u[:k], terms)
+        if len(shares) > 0:
+            k, log_like = jump_to_number(
+                rng,
+                lower,
+                upper,
+                count,
+                exact,
+                a,
+                m,
+                t,
+                family,
+                scales,
+                floor,
+                with_likelihood,
+                first,
+                number_shares,
+                centers,
+                factors,
+                inverse_factors,
+                shares,
+                log_weights,
+                log_numbers,
+                k,
+                w,
+                mu,
+                u,
+                terms,
+                other,
+                log_like,
+            )
+        scale = scales[k - 1]
         if not with_likelihood:
             found = sweep_assignments_alone(rng, observations, w[:k], mu[:k], u[:k], m, t, family, scale, floor)
+        elif exact:
+            found = sweep_values(rng, lower, terms, w[:k], mu[:k], u[:k], a, m, t, family, scale, floor, True)
         else:
-            log_like = log_likelihood(lower, upper, count, exact, w[:k], mu[:k], u[:k], terms)
-            if exact:
-                found = sweep_values(rng, lower, terms, w[:k], mu[:k], u[:k], a, m, t, family, scale, floor, True)
-            else:
-                found = sweep_cells(
-                    rng, lower, upper, count, terms, members, w[:k], mu[:k], u[:k], a, m, t, family, scale, floor, True
-                )
+            found = sweep_cells(
+                rng, lower, upper, count, terms, members, w[:k], mu[:k], u[:k], a, m, t, family, scale, floor, True
+            )
         filled = fill_first(found, w[:k], mu[:k], u[:k])
         n[:] = 0.0
         n[:filled] = found[:filled]
@@ -163,4 +292,7 @@ def run_telescoping(
                 narrowest = min(narrowest, u[j])
                 squares += (n[j] / observations) ** 2
             out[row, 0], out[row, 1], out[row, 2], out[row, 3], out[row, 4] = k, filled, log_like, narrowest, squares
+            if first[k + 1] > first[k]:
+                sort_point(w[:k], mu[:k], u[:k])
+                to_free(w[:k], mu[:k], u[:k], points[row])
     return k

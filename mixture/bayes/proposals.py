@@ -111,15 +111,13 @@ def _fit_normals(points, size, rng, steps=12):
     means = z[rng.choice(len(z), size, replace=False)]
     weights, covariances = np.full(size, 1 / size), np.tile(np.eye(d), (size, 1, 1))
     for _ in range(steps):
-        factors = np.linalg.inv(np.linalg.cholesky(covariances))
-        away = np.einsum("mij,smj->smi", factors, z[:, None] - means)
-        terms = (
-            np.log(weights) + np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1) - (away**2).sum(axis=-1) / 2
-        )
-        share = special.softmax(terms, axis=1)
-        total = share.sum(axis=0) + 1.0
-        weights, means = total / total.sum(), (share.T @ z + means) / total[:, None]
-        aside = z[:, None] - means
-        covariances = np.einsum("sm,smi,smj->mij", share, aside, aside, optimize=True) + 0.1 * np.eye(d)
+        factors, aside = np.linalg.inv(np.linalg.cholesky(covariances)), z - means[:, None]  # (M, S, D)
+        distances = ((aside @ factors.transpose(0, 2, 1)) ** 2).sum(axis=-1)
+        volumes = np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
+        share = special.softmax((np.log(weights) + volumes)[:, None] - distances / 2, axis=0)
+        total = share.sum(axis=1) + 1.0
+        weights, means = total / total.sum(), (share @ z + means) / total[:, None]
+        aside = z - means[:, None]
+        covariances = (share[..., None] * aside).transpose(0, 2, 1) @ aside + 0.1 * np.eye(d)
         covariances /= total[:, None, None]
     return weights, center + scale * means, covariances * np.outer(scale, scale)

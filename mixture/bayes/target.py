@@ -125,6 +125,26 @@ class Target:
         ]
         return (np.array(columns) + np.array(columns).T) / 2
 
+    @property
+    def log_prior_constant(self) -> float:
+        """What the kernels' log prior leaves out: with it the prior integrates to one (but for sds below the floor)."""
+        concentration, _, precisions, family, scale, _ = self.prior
+        k = self.k
+        total = special.gammaln(k * concentration) - k * special.gammaln(concentration)
+        total += 0.5 * np.log(precisions / (2 * np.pi)).sum()
+        if family == kernels.UNIFORM:
+            total -= k * np.log(scale)
+        elif family == kernels.HALFNORMAL:
+            total += k * (0.5 * np.log(2 / np.pi) - np.log(scale))
+        elif family == kernels.LOGNORMAL:
+            total -= 0.5 * k * np.log(2 * np.pi)
+        else:
+            shape, rate = kernels.BETA_SHAPE, kernels.BETA_RATE / scale**2
+            total += k * (np.log(2) - special.gammaln(kernels.PRECISION_SHAPE))
+            total += shape * np.log(rate) - special.gammaln(shape)
+            total += special.gammaln(shape + k * kernels.PRECISION_SHAPE)
+        return float(total)
+
 
 def log_posterior(sample: Sample, priors: "Priors", components: Components) -> np.ndarray:
     """The sampler's own log posterior density of weights, means and sds, up to a constant of sample and priors.

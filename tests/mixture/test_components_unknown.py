@@ -3,12 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from counts import log_numbers, wide_jumps
 from numpy.testing import assert_allclose
 from scipy import special, stats
 
 from mixture.bayes import components_unknown as unknown
 from mixture.bayes import kernels
-from mixture.bayes.kernels_unknown import run_telescoping
+from mixture.bayes.jumps import Jumps
+from mixture.bayes.kernels_unknown import jump_to_number, run_telescoping
 from mixture.bayes.model import Priors, build_model
 from mixture.check.selection import open_k_max, singular_bic
 from mixture.data.sample import Sample
@@ -34,7 +36,8 @@ def test_the_galaxies_have_the_published_posterior(galaxies):
 
 
 @pytest.mark.parametrize("family", [kernels.UNIFORM, kernels.HALFNORMAL, kernels.LOGNORMAL, kernels.HIERARCHICAL])
-def test_without_a_likelihood_the_prior_comes_out(family):
+@pytest.mark.parametrize("jumps", [False, True], ids=["", "with jumps"])
+def test_without_a_likelihood_the_prior_comes_out(jumps, family):
     """Of K, and of weights, means and sds; where the sds' scale depends on K, too."""
     most, n, rng = 5, 8, np.random.default_rng(family)
     scales = np.full(most, 3.0) if family == kernels.HIERARCHICAL else 3.0 / np.arange(1, most + 1)
@@ -44,24 +47,45 @@ def test_without_a_likelihood_the_prior_comes_out(family):
     k, w, mu, u = 1, np.ones(most), np.zeros(most), np.zeros(most)
     draws, means, sds, numbers = 60_000, [], [], []
     out, p_k, p_filled = np.empty((1, 5)), np.empty((1, most + 1)), np.empty((1, most + 1))
-    seen = np.zeros(most + 1)
+    jumps = wide_jumps(most, rng) if jumps else Jumps.none(most)
+    points, numbered = np.empty((1, jumps.centers.shape[1])), log_numbers(log_prior, 1.3, 0.5, 4.0, family, scales)
+    seen, which = np.zeros(most + 1), np.random.default_rng(1)
     for _ in range(draws):
         m, t = np.full(most, 0.5), np.full(most, 4.0)
         k = run_telescoping(
-            rng, 1, 1, edge, edge, count, True, 1.3, m, t, family, scales, -np.inf, log_counts, False, k, w, mu, u, out, p_k, p_filled
+            rng, 1, 1, edge, edge, count, True, 1.3, m, t, family, scales, -np.inf, log_counts, False, *jumps.arrays, numbered, k, w, mu, u, out, p_k, p_filled, points
         )  # fmt: skip
         seen[k] += 1
-        means.append(mu[k - 1])
-        sds.append(u[0])  # a filled component
+        any_one = which.integers(k)  # they are sorted where a jump may lead away
+        means.append(mu[any_one])
+        sds.append(u[any_one])
         numbers.append(k)
     assert_allclose(seen[1:] / draws, np.exp(log_prior), atol=0.015)
     assert np.mean(means) == pytest.approx(0.5, abs=0.02) and np.std(means) == pytest.approx(0.5, abs=0.02)
-    # Given the number of components: a filled one's sd has the scale of that number, not of the one before.
+    # Given the number of components: sds have the scale of that number, not of the one before.
     mean_log = {kernels.UNIFORM: -1.0, kernels.HALFNORMAL: -(np.euler_gamma + np.log(2)) / 2, kernels.LOGNORMAL: 0.0}
     for number in range(1, most + 1) if family in mean_log else []:
         found = np.array(sds)[np.array(numbers) == number]
         error = 4 * found.std() / np.sqrt(len(found) / 10)  # neighbours in the chain are alike
         assert found.mean() == pytest.approx(np.log(scales[number - 1]) + mean_log[family], abs=error)
+
+
+def test_a_jump_leaves_the_terms_of_where_it_led():
+    """The assignments that follow are drawn by them."""
+    most, rng, values = 4, np.random.default_rng(3), np.array([-0.4, 0.1, 0.9])
+    m, t, scales = np.full(most, 0.3), np.full(most, 0.5), np.ones(most)
+    numbers = log_numbers(np.log(np.full(most, 1 / most)), 1.3, 0.3, 0.5, kernels.LOGNORMAL, scales)
+    rows, prior = (values, values, np.ones(3, np.int64)), (1.3, m, t, kernels.LOGNORMAL, scales, -np.inf)
+    jumps, landed = wide_jumps(most, rng).arrays, 0
+    for _ in range(200):
+        k, w, mu, u = 1, np.ones(most), np.full(most, 0.2), np.zeros(most)
+        terms, other, expected = np.full((3, most), np.nan), np.empty((3, most)), np.empty((3, most))
+        before = kernels.log_likelihood(*rows, True, w[:k], mu[:k], u[:k], terms)
+        k, after = jump_to_number(rng, *rows, True, *prior, True, *jumps, numbers, k, w, mu, u, terms, other, before)
+        landed += after != before
+        assert after == kernels.log_likelihood(*rows, True, w[:k], mu[:k], u[:k], expected)
+        assert_allclose(terms[:, :k], expected[:, :k])
+    assert landed > 20
 
 
 def test_the_prior_of_k_is_as_published():
