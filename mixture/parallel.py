@@ -1,11 +1,10 @@
-"""The processors that this process may use, and long calls that run on them side by side or in the background."""
+"""The processors that this process may use, and long calls that run on them side by side."""
 
 import os
 import sys
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from multiprocessing import get_context
 
 import joblib
@@ -49,27 +48,6 @@ def run_parallel[T](calls: list[Callable[[], T]]) -> list[T]:
             return [_result(future) for future in futures]
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def start_in_background[T](call: Callable[[], T]) -> Callable[[], T]:
-    """A function without arguments, begun now in a forked process if there is a processor to spare.
-
-    Parameters
-    ----------
-    call : callable
-        As for `run_parallel`.
-
-    Returns
-    -------
-    callable
-        Waits for the result, and returns it or raises as `run_parallel` does.
-    """
-    if available_cores() < 2 or sys.platform != "linux":
-        return call
-    pool = ProcessPoolExecutor(1, get_context("fork"), _settle, ([call], 1))
-    future = pool.submit(_call, 0)
-    pool.shutdown(wait=False)
-    return partial(_result, future)
 
 
 _calls = []  # of a forked process: what it may be asked to do, which a fork need not pickle

@@ -308,7 +308,7 @@ class _Chains:
             if convergence(kept)[0] < TUNED or self.operations(sweeps) > most_operations:
                 return kept
 
-    def learn_jumps(self, sweeps, learner):
+    def learn_jumps(self, sweeps: int, learner: JumpLearner) -> tuple[xr.Dataset, int]:
         """Rounds of jumps, each twice as long and by what the round before has seen; then one to see how they do: that one, and the sweeps between its draws.
 
         While learning, the numbers are weighed so that each is drawn about as often: rare ones need proposals too.

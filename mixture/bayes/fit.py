@@ -13,7 +13,7 @@ import xarray as xr
 
 from mixture.atomic import write_atomically, write_json
 from mixture.bayes import witness
-from mixture.bayes.gibbs import sample_by_gibbs
+from mixture.bayes.gibbs import MOST_OPERATIONS, sample_by_gibbs
 from mixture.bayes.model import Priors, add_log_likelihood, add_log_prior, as_dataset, build_model, posterior_draws
 from mixture.bayes.modes import Modes, find_modes, weigh_modes
 from mixture.bayes.nuts import sample_posterior, sampling_cost, starting_points
@@ -43,11 +43,12 @@ def draw_posterior(
     draws: int = 1000,
     tune: int = 1000,
     sampler: str = "auto",
+    most_operations: float = MOST_OPERATIONS,
 ) -> xr.DataTree:
     """Draws from the marginal model alone; arguments and result as in `fit_posterior` and `sample_by_gibbs`."""
     chosen = choose_sampler(sample, len(em.weights), sampler)
     if chosen == "gibbs":
-        return sample_by_gibbs(sample, priors, em, rng, chains, draws, tune)
+        return sample_by_gibbs(sample, priors, em, rng, chains, draws, tune, most_operations)
     starts = starting_points(priors, em, chains, rng)
     return sample_posterior(build_model(sample, priors), sample, starts, rng, draws, tune, sampler=chosen)
 

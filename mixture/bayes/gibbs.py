@@ -171,10 +171,11 @@ def sample_by_gibbs(
         proposals = Proposals.fitted(modes, _points(target, rows).reshape(-1, target.size), streams[-1])
     thin = min(thin, max(1, int(most_operations / 4 / _operations(target, draws))))
     rows = run.run(draws * thin, thin, proposals)
-    while not _is_enough(rows) and _operations(target, 2 * draws * thin) <= most_operations:
+    named = _named(target, sample, rows, modes)
+    while not _is_enough(named[0], rows[..., -3]) and _operations(target, 2 * draws * thin) <= most_operations:
         rows = np.concatenate([rows, run.run(draws * thin, thin, proposals)], axis=1)[:, ::2]
-        thin *= 2
-    return _tree(target, sample, rows, modes, run, thin, time.perf_counter() - begun)
+        named, thin = _named(target, sample, rows, modes), 2 * thin
+    return _tree(target, rows, named, modes, run, thin, time.perf_counter() - begun)
 
 
 def _within_prior(target, points):
@@ -215,7 +216,7 @@ def _points(target, rows):
 
 def _sweeps_between_draws(rows, apart):
     """So many that kept draws are about a third as good as independent ones; the rows are `apart` sweeps apart."""
-    memory = apart * rows.shape[0] * rows.shape[1] / max(_effective_sizes(rows).min(), 1.0)
+    memory = apart * rows.shape[0] * rows.shape[1] / max(_effective_sizes(_moving(rows[..., :-2])).min(), 1.0)
     return int(np.ceil(memory / 3))
 
 
@@ -223,9 +224,13 @@ def _operations(target, sweeps):
     return float(sweeps) * len(target.rows[0]) * target.k * (1 if target.rows[3] else CELL_COST)
 
 
-def _effective_sizes(rows):
-    """Bulk and tail effective sizes of whatever moves in kept rows, shape (2, Q)."""
-    moving = [column for column in np.moveaxis(rows[..., :-2], -1, 0) if np.ptp(column) > 0]
+def _moving(rows):
+    """What moves in kept rows, or in any other values of shape (chain, draw, Q), one by one."""
+    return [column for column in np.moveaxis(rows, -1, 0) if np.ptp(column) > 0]
+
+
+def _effective_sizes(moving):
+    """Bulk and tail effective sizes, shape (2, Q)."""
     return np.array(
         [
             [array_stats.ess(column, **method) for column in moving]
@@ -234,24 +239,28 @@ def _effective_sizes(rows):
     )
 
 
-def _is_enough(rows):
-    """Whether kept rows pass what a verdict asks of them, as far as so few draws can tell."""
-    chains, draws = rows.shape[:2]
-    ess_limit = min(1.2 * ESS_PER_CHAIN * chains, 0.15 * chains * draws)
-    rhat_limit = max(RHAT_LIMIT - 0.001, 1 + 4 / draws)  # chance alone moves it by about 1 / draws
-    rhat = max(array_stats.rhat(column) for column in np.moveaxis(rows[..., :-2], -1, 0) if np.ptp(column) > 0)
-    return rhat <= rhat_limit and _effective_sizes(rows).min() >= ess_limit
+def _is_enough(draws, log_posterior):
+    """Whether kept draws pass what a verdict asks of them, as far as so few can tell."""
+    chains, kept = log_posterior.shape
+    moving = _moving(np.concatenate([*draws, log_posterior[..., None]], axis=-1))
+    ess_limit = min(1.2 * ESS_PER_CHAIN * chains, 0.25 * chains * kept)
+    rhat_limit = max(RHAT_LIMIT - 0.001, 1 + 4 / kept)  # chance alone moves it by about 1 / draws
+    return max(map(array_stats.rhat, moving)) <= rhat_limit and _effective_sizes(moving).min() >= ess_limit
 
 
-def _tree(target, sample, rows, modes, run, thin, seconds):
+def _named(target, sample, rows, modes):
+    """The components of kept rows in data units, with one name each throughout, and by what they are named."""
     k = target.k
-    points = _points(target, rows)
     draws = Components(
         rows[..., :k], target.center + target.spread * rows[..., k : 2 * k], target.spread * rows[..., 2 * k : 3 * k]
     )
-    named_by = "mean"
     if target.exchangeable and k > 1:
-        draws, named_by = name_components(draws, target.from_free(modes.points[0]), sample)
+        return name_components(draws, target.from_free(modes.points[0]), sample)
+    return draws, "mean"
+
+
+def _tree(target, rows, named, modes, run, thin, seconds):
+    k, points, (draws, named_by) = target.k, _points(target, rows), named
     jacobian = np.log(rows[..., :k]).sum(axis=-1) + np.log(rows[..., 2 * k : 3 * k]).sum(axis=-1)
     dims = ("chain", "draw")
     nearest = modes.nearest(points.reshape(-1, target.size)).reshape(points.shape[:2])

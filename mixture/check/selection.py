@@ -1,5 +1,6 @@
 """How many components: EM's criteria and leave-one-out prediction, for K = 1 to k_max."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,13 @@ from mixture.bayes.fit import draw_posterior
 from mixture.bayes.model import add_log_likelihood, choose_priors
 from mixture.check.likelihood import compare_posteriors
 from mixture.check.verdict import judge_chains
+from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
 from mixture.em import compare_component_counts, fit_em_proper
+from mixture.parallel import available_cores
 
 MOST_COMPARED = 8  # components, where the comparison was not asked for
+MOST_OPERATIONS = 1.5e8  # a fit's, see `draw_posterior`: a tenth of the report's own
 
 
 def open_k_max(components: dict[str, Any], k_max: int | None) -> int | None:
@@ -96,17 +100,36 @@ def choose_component_count(
         the number of components was drawn.
     """
     own, streams = tree["posterior"].sizes["component"], rng.spawn(k_max)
-    fits = {k: fit_em_proper(sample, k, streams[k - 1], starts, tolerance, variance) for k in range(1, k_max + 1)}
+    scored, width = _in_cells(sample, float(tree["posterior"]["sigma"].mean(("chain", "draw")).min()))
 
-    def posterior(k):
+    def fit(k):
+        em = fit_em_proper(sample, k, streams[k - 1], starts, tolerance, variance)
+        if k == own:
+            return em, add_log_likelihood(xr.DataTree.from_dict({"posterior": tree["posterior"].to_dataset()}), scored)
         priors = choose_priors(sample, k, sd_prior=sd_prior, weight_concentration=weight_concentration)
-        return add_log_likelihood(draw_posterior(sample, priors, fits[k], streams[k - 1], chains, draws, draws), sample)
+        few = {"chains": chains, "draws": draws, "tune": draws, "most_operations": MOST_OPERATIONS}
+        return em, add_log_likelihood(draw_posterior(sample, priors, em, streams[k - 1], **few), scored)
 
-    trees = {k: tree if k == own else posterior(k) for k in fits}
-    trusted = {k: all(check.passed for check in judge_chains(fit)) for k, fit in trees.items()}
-    counts = compare_component_counts(fits, variance)
-    table = counts.join(compare_posteriors(trees, trusted, rng)).assign(trusted=trusted)
+    with ThreadPoolExecutor(available_cores()) as pool:
+        fits, trees = zip(*pool.map(fit, range(1, k_max + 1)), strict=True)
+    fits, trees = dict(enumerate(fits, 1)), dict(enumerate(trees, 1))
+    trusted = {k: all(check.passed for check in judge_chains(tree if k == own else trees[k])) for k in trees}
+    predictive = compare_posteriors(trees, trusted, rng)
+    predictive["elpd"] -= sample.n * np.log(width)
+    table = compare_component_counts(fits, variance).join(predictive).assign(trusted=trusted)
     table.insert(3, "sbic", singular_bic(table["log_likelihood"], sample.n))
     if components and not components["given"]:
         table["p_k"] = [components["p_k"].get(str(k), 0.0) for k in table.index]
     return table
+
+
+def _in_cells(sample, smallest_sd):
+    """The sample as predictions of it are scored, and the width that makes densities of the cells' masses.
+
+    To leave a row out costs as much for one value as for many, and cells so fine move the score by a tenth or two.
+    """
+    if not sample.exact:
+        return sample, 1.0
+    width = 0.03 * smallest_sd
+    grouped = group_sample(sample, width)
+    return (grouped, width) if 2 * len(grouped.count) < sample.n else (sample, 1.0)

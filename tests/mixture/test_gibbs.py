@@ -211,10 +211,10 @@ def test_other_units_give_the_same_draws_in_those_units():
 
 def test_a_run_that_lacks_draws_lengthens_itself_to_its_limit(monkeypatch):
     asked = []
-    monkeypatch.setattr("mixture.bayes.gibbs._is_enough", lambda rows: asked.append(rows.shape) or len(asked) > 2)
+    monkeypatch.setattr("mixture.bayes.gibbs._is_enough", lambda _, lp: asked.append(lp.shape) or len(asked) > 2)
     monkeypatch.setattr("mixture.bayes.gibbs._sweeps_between_draws", lambda *_: 1)
     tree = gibbs(simulated(50), draws=100, tune=100)
-    assert asked == [(4, 100, 9)] * 3
+    assert asked == [(4, 100)] * 3
     assert tree.attrs["sweeps_between_draws"] == 4 and tree.attrs["sweeps"] == (1 + 1 + 2) * 100 + 4 * 100
     starved = gibbs(simulated(50), draws=100, tune=100, most_operations=1)
     assert starved.attrs["sweeps_between_draws"] == 1

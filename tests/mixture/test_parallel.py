@@ -9,7 +9,7 @@ from functools import partial
 import psutil
 import pytest
 
-from mixture.parallel import available_cores, run_parallel, start_in_background
+from mixture.parallel import available_cores, run_parallel
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 
@@ -40,23 +40,6 @@ def test_what_a_call_raises_is_raised_and_no_process_stays(monkeypatch, calls):
     assert set(psutil.Process().children()) <= before
 
 
-@pytest.mark.parametrize("cores", [1, 2])
-def test_what_is_begun_ahead_is_there_when_it_is_asked_for(monkeypatch, cores):
-    monkeypatch.setenv("MIXTURE_CORES", str(cores))
-    before = set(psutil.Process().children())
-    first, second, fails = (
-        start_in_background(partial(share_and_process, 1)),
-        start_in_background(partial(share_and_process, 2)),
-        start_in_background(refuse),
-    )
-    (two, _, there), (one, share, _) = second(), first()
-    assert (one, two, share) == (1, 2, 1) and (there == os.getpid()) == (cores == 1)
-    with pytest.raises(ValueError, match="no such mixture"):
-        fails()
-    psutil.wait_procs(set(psutil.Process().children()) - before, timeout=20)
-    assert set(psutil.Process().children()) <= before
-
-
 def warn():
     warnings.warn("only one component", UserWarning)
     return 1
@@ -65,10 +48,8 @@ def warn():
 @pytest.mark.parametrize("cores", [1, 2])
 def test_what_a_call_warns_of_is_told_where_its_result_is_asked_for(monkeypatch, cores):
     monkeypatch.setenv("MIXTURE_CORES", str(cores))
-    result = start_in_background(warn)
-    for ask in (result, lambda: run_parallel([warn, int])[0]):
-        with pytest.warns(UserWarning, match="only one component"):
-            assert ask() == 1
+    with pytest.warns(UserWarning, match="only one component"):
+        assert run_parallel([warn, int]) == [1, 0]
 
 
 def test_a_call_need_not_pickle(monkeypatch):
