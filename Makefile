@@ -91,9 +91,9 @@ bench: $(READY) .venv-peers/.ready  ## run the benchmarks; results in benchmarks
 	@for name in samplers any_size; do .venv-peers/bin/python -m benchmarks.$$name || exit 1; done
 
 # A sweep that is done is not run again.
-STUDIES = study_assignment_steps.ipynb study_scaling.ipynb study_priors.ipynb sweep_report.ipynb
+STUDIES = study_assignment_steps.ipynb study_scaling.ipynb study_priors.ipynb study_components.ipynb sweep_report.ipynb
 studies: $(READY)  ## run the studies of the post's claims, with their sweeps, and store them
-	@for name in scaling priors; do $(PYTHON) report.py sweep sweeps/$$name.yml || [ $$? -eq 3 ] || exit 1; done
+	@for name in scaling priors components; do $(PYTHON) report.py sweep sweeps/$$name.yml || [ $$? -eq 3 ] || exit 1; done
 	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute $(STUDIES)
 	cd notebooks && $(CLEAN_STORED) $(STUDIES)
 

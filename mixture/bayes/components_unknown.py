@@ -23,7 +23,7 @@ from mixture.data.sample import Sample
 
 MOST = 30  # components, as in Richardson & Green
 LARGEST_ERROR = 0.005  # of a probability of K: what a run is lengthened for
-MOST_OPERATIONS = 6e8  # sweeps x rows x filled components of a chain: about a quarter of a minute on one core
+MOST_OPERATIONS = 6e8  # sweeps x rows x filled components of a chain: about half a minute on one core
 FIRST = (1, 3, 6, 10)  # components that chains start with
 TUNED = 1.05  # R-hat of chains that agree roughly
 SLOW = 50  # sweeps between draws: beyond, jumps between numbers are learnt
@@ -242,7 +242,8 @@ class _Chain:
     def __init__(self, target, rng, k):
         self.target, self.rng, self.k, self.done = target, rng, k, 0
         self.jumps, self.bias, self.points = Jumps.none(target.most), np.zeros(target.most + 1), None
-        self.point = np.full(target.most, 1.0 / k), np.zeros(target.most), np.full(target.most, -np.log(k))
+        log_sd = max(-np.log(k), target.prior[-1] + 0.1)  # above the smallest that there is
+        self.point = np.full(target.most, 1.0 / k), np.zeros(target.most), np.full(target.most, log_sd)
         self.point[1][:k] = target.start(k)
 
     def begin_at(self, k: int, free: np.ndarray) -> None:
@@ -309,10 +310,11 @@ class _Chains:
                 return kept
 
     def learn_jumps(self, sweeps: int, learner: JumpLearner) -> tuple[xr.Dataset, int]:
-        """Rounds of jumps, each twice as long and by what the round before has seen; then one to see how they do: that one, and the sweeps between its draws.
+        """Rounds of jumps, each twice as long and by what the round before has seen; then one to see how they do.
 
-        While learning, the numbers are weighed so that each is drawn about as often: rare ones need proposals too.
-        The chains begin anew at modes with several numbers: from where too many components are filled, no jump leads.
+        That last one is returned, and the sweeps between its draws. While learning, the numbers are weighed so that each
+        is drawn about as often: rare ones need proposals too. The chains begin anew at modes with several numbers: from
+        where too many components are filled, no jump leads.
         """
         most, starts = self.chains[0].target.most, learner.starts(self.chains[0].target.log_numbers)
         for c, chain in enumerate(self.chains):

@@ -148,7 +148,7 @@ def sample_by_gibbs(
         for components, reached in em.maxima
         if reached > em.log_likelihood - 3 * NEAR
     ]
-    maxima = _within_prior(target, [target.to_free(em.components), *maxima])
+    maxima = target.within_prior(np.array([target.to_free(em.components), *maxima]))
     modes = find_modes(target, maxima)
     run = _Chains(
         [
@@ -178,14 +178,6 @@ def sample_by_gibbs(
     return _tree(target, rows, named, modes, run, thin, time.perf_counter() - begun)
 
 
-def _within_prior(target, points):
-    """The points as the priors allow them: sds below the end of a uniform prior."""
-    kept = np.array(points)
-    if target.prior[3] == kernels.UNIFORM:
-        kept[:, 2 * target.k - 1 :] = np.minimum(kept[:, 2 * target.k - 1 :], np.log(0.9 * target.prior[4]))
-    return kept
-
-
 def _starting_points(target, modes, chains, rng):
     """One a chain: around the modes near the best in turn, but for the last, which starts anywhere in the sample."""
     near = np.flatnonzero(modes.log_density >= modes.log_density.max() - NEAR)
@@ -201,7 +193,7 @@ def _starting_points(target, modes, chains, rng):
     lower, upper = target.rows[:2]
     middles = rng.choice((lower + upper) / 2, target.k, p=target.rows[2] / target.rows[2].sum())
     means = np.sort(middles) + 1e-6 * np.arange(target.k)
-    sds = np.full(target.k, 1.0 / target.k)
+    sds = np.full(target.k, max(1.0 / target.k, 1.1 * np.exp(target.prior[-1])))  # above the smallest that there is
     if target.prior[3] == kernels.UNIFORM:
         sds = np.minimum(sds, 0.9 * target.prior[4])
     yield np.concatenate([np.zeros(target.k - 1), means, np.log(sds)])

@@ -95,8 +95,12 @@ class JumpLearner:
     def __init__(self, targets: dict[int, Target], sample: Sample, rng: np.random.Generator):
         self.rng, self.modes, self.seen = rng, {}, {}
         for k, target in targets.items():
+            if 2 * k > max(len(sample.count), 2):
+                break  # too few different values for EM
             if starts := rough_maxima(sample, k, rng, EM_STARTS):
-                self.modes[k] = find_modes(target, np.array([target.to_free(each) for each in starts]))
+                self.modes[k] = find_modes(
+                    target, target.within_prior(np.array([target.to_free(each) for each in starts]))
+                )
         self.proposals = {k: Proposals.around_modes(modes) for k, modes in self.modes.items()}
 
     def starts(self, log_numbers: np.ndarray) -> list[tuple[int, np.ndarray]]:
@@ -111,7 +115,8 @@ class JumpLearner:
     def jumps(self, k: np.ndarray, points: np.ndarray, p_k: np.ndarray) -> Jumps:
         """From draws of the number, shape (S,), and their free coordinates, shape (S, D), NaN beyond those in use.
 
-        `p_k`, shape (most,), is how probable each number is thought to be. A number that was drawn too seldom keeps the proposals that it has, around its modes at first.
+        `p_k`, shape (most,), is how probable each number is thought to be. A number that was drawn too seldom keeps the
+        proposals that it has, around its modes at first.
         """
         for number, modes in self.modes.items():
             d = 3 * number - 1

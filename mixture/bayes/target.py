@@ -105,6 +105,13 @@ class Target:
         """Free coordinates with the components by increasing mean."""
         return self.to_free(self.from_free(points).sorted())
 
+    def within_prior(self, points: np.ndarray) -> np.ndarray:
+        """The points, shape (..., D), as the priors allow them: sds above the smallest, and below a uniform's end."""
+        *_, family, scale, floor = self.prior
+        highest = np.log(0.9 * scale) if family == kernels.UNIFORM else np.inf
+        log_sds = np.clip(points[..., 2 * self.k - 1 :], floor + 0.1, highest)
+        return np.concatenate([points[..., : 2 * self.k - 1], log_sds], axis=-1)
+
     def log_density(self, points: np.ndarray) -> np.ndarray:
         """Log posterior density in free coordinates, up to a constant, shape (S,); points of shape (S, D)."""
         out = np.empty(len(points))

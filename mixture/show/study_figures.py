@@ -102,6 +102,35 @@ def _draw_shift_map(ax, points, limit):
     return mesh
 
 
+def draw_recovery(points: pd.DataFrame, sure: float) -> Figure:
+    """The probability of the true number of components over N: a dot a sample, a line through the means of a separation.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        From `component_counts.measure_recovery`.
+    sure : float
+        The probability that a dotted line marks.
+    """
+    figure, ax = plt.subplots(figsize=(8, 4.2))
+    for k, (separation, some) in enumerate(points.groupby("separation")):
+        mean, away = some.groupby("n_samples")["p_true"].mean(), 1.03 ** (k - 1.5)  # dots of two lines side by side
+        ax.plot(mean.index, mean, color=figures.colour(k), label=f"{separation:g} sds apart")
+        ax.plot(some["n_samples"] * away, some["p_true"], ".", color=figures.colour(k))
+        doubt = some[some["outcome"] != "trusted"]
+        ax.plot(doubt["n_samples"] * away, doubt["p_true"], "x", color=figures.TRUTH, markersize=9)
+    ax.axhline(sure, color=figures.TRUTH, linestyle=":")
+    ax.set(
+        xscale="log",
+        ylim=(0, 1),
+        xlabel="N, observations",
+        ylabel="probability of two components",
+        title="What the sample says of the number of components",
+    )
+    ax.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
 def draw_forecast(pairs: pd.DataFrame, sensitive: float) -> Figure:
     """Sensitivity of each fit against the movement of its refit.
 

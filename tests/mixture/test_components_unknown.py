@@ -88,6 +88,15 @@ def test_a_jump_leaves_the_terms_of_where_it_led():
     assert landed > 20
 
 
+@pytest.mark.parametrize("values", [[1.0, 1, 1, 1, 2], [1.0, 2, 5], [0, 0.1, 0.2, 9, 9.1, 9.3, 20]], ids=str)
+def test_a_few_values_and_ties_end(values, monkeypatch):
+    """Also where jumps are learnt from them, and where no sd is as small as the chains would begin with."""
+    monkeypatch.setattr(unknown, "SLOW", 0)
+    sample = Sample.of_values(np.array(values))
+    kept = unknown.sample_component_counts(sample, np.random.default_rng(1), draws=100, tune=100, most_operations=1e6)
+    assert_allclose(kept["p_k"].sum("components"), 1)
+
+
 def test_the_prior_of_k_is_as_published():
     assert_allclose(np.exp(unknown.log_count_prior("uniform")), 1 / 30)
     poisson = np.exp(unknown.log_count_prior("poisson"))

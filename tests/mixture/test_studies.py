@@ -11,7 +11,16 @@ from mixture.show import study_figures
 from mixture.show.text import studies as say
 from mixture.show.text import sweep as say_of_sweep
 from mixture.show.text.wording import FUNCTIONS, wording
-from mixture.studies import assignment_steps, calibration, interval_coverage, priors, rank_uniformity, scaling, sweeps
+from mixture.studies import (
+    assignment_steps,
+    calibration,
+    component_counts,
+    interval_coverage,
+    priors,
+    rank_uniformity,
+    scaling,
+    sweeps,
+)
 from mixture.studies.coverage import LEVELS, Scenario, scenarios
 
 
@@ -159,6 +168,56 @@ def test_untrusted_points_are_crossed_out():
     assert [len(line.get_xdata()) for line in right.lines if line.get_marker() == "x"] == [0], (
         "0 has no place on a logarithm"
     )
+
+
+# -- number of components ---------------------------------------------------------------------
+
+
+def count_results():
+    """Two components, 2 and 4 sds apart: found from 1,000 and from 100 values on; one point failed."""
+    rows = []
+    for apart, enough in ((2.0, 1000), (4.0, 100)):
+        for n in (30, 100, 1000):
+            for seed in (1, 2):
+                found = n >= enough or (n == 30 and seed == 2)  # a small sample may be right by chance
+                rows += [
+                    {
+                        "point": f"{apart} {n} {seed}",
+                        "component": k,
+                        "means": np.array([1.0, 1.0 + 0.5 * apart]),
+                        "sds": np.array([0.5, 0.5]),
+                        "n_samples": n,
+                        "status": "failed" if (apart, n, seed) == (2.0, 30, 1) else "finished",
+                        "outcome": "untrusted" if (n, seed) == (100, 1) else "trusted",
+                        "components_found": 2 if found else 1,
+                        "p_components_1": 0.1 if found else 0.7,
+                        "p_components_2": 0.8 if found else np.nan,
+                    }
+                    for k in range(2 if found else 1)
+                ]
+    return pd.DataFrame(rows)
+
+
+def test_the_number_is_found_from_some_size_on():
+    points = component_counts.measure_recovery(count_results())
+    assert len(points) == 11 and set(points["separation"]) == {2.0, 4.0}
+    assert set(points["p_true"]) == {0.8, 0.0}  # a number that was never drawn has no column of its own
+    table = component_counts.recovery_table(points)
+    assert table.loc[2.0].tolist() == ["1 of 1", "0 of 2", "2 of 2"] and table.loc[4.0, 30] == "1 of 2"
+    smallest = component_counts.smallest_samples(points)
+    assert smallest == [(4.0, 100), (2.0, 1000)]
+    never = component_counts.smallest_samples(points.assign(found=points["found"] & (points["n_samples"] < 1000)))
+    assert never == [(4.0, None), (2.0, None)]
+    text = say.component_counts_text([*smallest, (1.0, None)], 1000, component_counts.largest_probability(points))
+    assert "100 values where" in text and "more than 1,000 at 1" in text and "0.80" in text
+
+
+def test_the_fits_that_cannot_be_trusted_are_crossed_out():
+    points = component_counts.measure_recovery(count_results())
+    (ax,) = study_figures.draw_recovery(points, component_counts.SURE).axes
+    crosses = [line for line in ax.lines if line.get_marker() == "x"]
+    assert sum(len(line.get_xdata()) for line in crosses) == 2
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["2 sds apart", "4 sds apart"]
 
 
 # -- priors -----------------------------------------------------------------------------------
@@ -450,7 +509,7 @@ def test_recovery_is_drawn_by_its_names():
     )
     (ax,) = sweeps.draw_coverage(recovery, 0.95).axes
     assert [label.get_text() for label in ax.get_yticklabels()] == ["mean of component 1"]
-    assert "lowest is 75%, of `mu[1]` over the finished points" in say_of_sweep.recovery_caption(0.95, recovery)
+    assert "lowest is 75%, of `mu[1]` over the finished points" in say_of_sweep.component_counts_caption(0.95, recovery)
     assert say_of_sweep.recovery_table(pd.DataFrame()) == "The truth is not known."
 
 

@@ -321,3 +321,47 @@ def coverage_text(top: dict[str, Any], posterior_bias: float, em_bias: float) ->
         f"{em} {lowest} {posterior} The largest bias is {posterior_bias:.2f} of an estimate's spread for the posterior's "
         f"mean and {em_bias:.2f} for EM."
     )
+
+
+# -- number of components ---------------------------------------------------------------------
+
+
+@caption
+def component_counts_caption(points: int, untrusted: int) -> str:
+    """Below the probability of the true number: how many samples there are, and how many fits cannot be trusted."""
+    return (
+        f"A dot for each of {points} samples, lines through their means; {untrusted} fits cannot be trusted and are "
+        "crossed out."
+    )
+
+
+@wording
+def component_counts_alt() -> str:
+    """Of the same, for who cannot see it."""
+    return "Probability of two components against the number of observations, a line for each separation."
+
+
+@wording
+def component_counts_text(smallest: list[tuple[float, int | None]], largest_n: int, largest_probability: float) -> str:
+    """How many values it takes.
+
+    Parameters
+    ----------
+    smallest : list of (float, int or None)
+        Separations in sds, and the smallest N from which on the number is found there; None where there is none.
+    largest_n : int
+        The largest sample of the study.
+    largest_probability : float
+        Of the true number, where it is told best.
+    """
+    parts = [
+        f"{n:,} values where two equal components are {separation:g} standard deviations apart"
+        if n
+        else f"more than {largest_n:,} at {separation:g}"
+        for separation, n in smallest
+    ]
+    return (
+        f"To find the number in every sample it took **{'; '.join(parts)}**. Certainty is another matter: the "
+        f"probability of the true number is at most {largest_probability:.2f} on average, since a component more, with a "
+        "small weight or the same place as another, is hard to refute."
+    )
