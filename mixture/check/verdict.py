@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from mixture.bayes.chains import ESS_PER_CHAIN, RHAT_LIMIT
-from mixture.bayes.components_unknown import convergence
+from mixture.bayes.counts import convergence
 from mixture.bayes.labels import match_components
 from mixture.bayes.model import as_dataset, observed_sample, posterior_draws
 from mixture.bayes.modes import LEAST_SHARE

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 from scipy import special, stats
 
 from mixture.bayes import components_unknown as unknown
-from mixture.bayes import kernels
+from mixture.bayes import counts, kernels
 from mixture.bayes.jumps import Jumps
 from mixture.bayes.kernels_unknown import jump_to_number, run_telescoping
 from mixture.bayes.model import Priors, build_model
@@ -28,7 +28,7 @@ def galaxies():
 @pytest.mark.slow
 def test_the_galaxies_have_the_published_posterior(galaxies):
     kept = unknown.sample_component_counts(galaxies, np.random.default_rng(1))
-    found = unknown.describe_components(kept, unknown.most_probable(kept))
+    found = counts.describe_components(kept, counts.most_probable(kept))
     assert found["rhat"] < 1.01 and found["ess"] > 400
     for k, p in PUBLISHED.items():
         assert abs(found["p_k"][str(k)] - p) < 0.01 + 2 * found["errors"][str(k)], k
@@ -98,10 +98,10 @@ def test_a_few_values_and_ties_end(values, monkeypatch):
 
 
 def test_the_prior_of_k_is_as_published():
-    assert_allclose(np.exp(unknown.log_count_prior("uniform")), 1 / 30)
-    poisson = np.exp(unknown.log_count_prior("poisson"))
+    assert_allclose(np.exp(counts.log_count_prior("uniform")), 1 / 30)
+    poisson = np.exp(counts.log_count_prior("poisson"))
     assert_allclose(poisson[:4], stats.poisson.pmf(np.arange(1, 5), 1) / (1 - np.exp(-1)), rtol=1e-6)
-    bnb = np.exp(unknown.log_count_prior("bnb", 10_000))
+    bnb = np.exp(counts.log_count_prior("bnb", 10_000))
     # Beta-negative-binomial (1, 4, 3): p(K) = Gamma(1 + k) B(1 + 4, k + 3) / (k! Gamma(1) B(4, 3)), k = K - 1.
     k = np.arange(4)
     assert_allclose(bnb[:4], special.beta(5, k + 3) / special.beta(4, 3), rtol=1e-3)
@@ -109,15 +109,15 @@ def test_the_prior_of_k_is_as_published():
 
 def test_another_prior_of_k_is_a_matter_of_weights():
     p = special.softmax(np.random.default_rng(0).normal(size=30))
-    there = unknown.reweigh_counts(p, "uniform", "bnb")
-    assert_allclose(unknown.reweigh_counts(there, "bnb", "uniform"), p)
+    there = counts.reweigh_counts(p, "uniform", "bnb")
+    assert_allclose(counts.reweigh_counts(there, "bnb", "uniform"), p)
 
 
 def test_well_separated_groups_are_counted():
     rng = np.random.default_rng(4)
     sample = Sample.of_values(np.concatenate([rng.normal(0, 1, 60), rng.normal(12, 1, 60)]))
     kept = unknown.sample_component_counts(sample, rng, draws=300, most_operations=2e7)
-    found = unknown.describe_components(kept, unknown.most_probable(kept))
+    found = counts.describe_components(kept, counts.most_probable(kept))
     assert found["chosen"] == 2 and found["p_k_filled"]["1"] < 0.01
     assert sum(found["p_k"].values()) == pytest.approx(1) and sum(found["p_k_filled"].values()) == pytest.approx(1)
     assert open_k_max(found, None) >= 3 and open_k_max(found, 5) == 5 and open_k_max({"given": True}, None) is None

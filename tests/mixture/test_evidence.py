@@ -7,6 +7,7 @@ from fits import simulated
 from scipy import special
 
 from mixture.bayes import components_unknown as unknown
+from mixture.bayes import counts
 from mixture.bayes.evidence import bridge_sampling
 from mixture.bayes.gibbs import sample_by_gibbs
 from mixture.bayes.model import Priors, choose_priors
@@ -55,7 +56,7 @@ def test_the_galaxies_have_the_published_values_and_the_engines_ratios():
     sample = Sample.of_values(values)
     each = [evidence_of(sample, choose_priors(sample, k, sd_prior="hierarchical"), 2000) for k in range(1, 7)]
     kept = unknown.sample_component_counts(sample, np.random.default_rng(1))
-    p_k, errors = kept["p_k"].mean(("chain", "draw")).values, unknown.count_errors(kept["p_k"])
+    p_k, errors = kept["p_k"].mean(("chain", "draw")).values, counts.count_errors(kept["p_k"])
     for k in range(3, 6):  # fewer are too rare to be drawn
         ratio, error = np.log(p_k[k] / p_k[k - 1]), np.hypot(errors[k] / p_k[k], errors[k - 1] / p_k[k - 1])
         bridge = each[k].log - each[k - 1].log
