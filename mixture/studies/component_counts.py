@@ -31,20 +31,21 @@ def measure_recovery(results: pd.DataFrame) -> pd.DataFrame:
 def recovery_table(points: pd.DataFrame) -> pd.DataFrame:
     """How many of the samples have their number found, by separation (rows) and N (columns)."""
     table = points.pivot_table(index="separation", columns="n_samples", values="found", aggfunc=["sum", "count"])
-    counts = table["sum"].astype(int).astype(str) + " of " + table["count"].astype(int).astype(str)
+    found, of = (table[name].fillna(0).astype(int) for name in ("sum", "count"))
+    counts = (found.astype(str) + " of " + of.astype(str)).where(of > 0, "")
     return counts.rename_axis("separation (sds)").rename_axis("found at N =", axis=1)
 
 
-def smallest_samples(points: pd.DataFrame) -> list[tuple[float, int | None]]:
-    """Separations, the largest first, and the smallest N from which on the number is found in every sample.
+def smallest_samples(points: pd.DataFrame) -> list[tuple[float, int, int | None]]:
+    """Separations, the largest first, the largest N of each, and the smallest from which on the number is always found.
 
     None where there is no such N.
     """
-    found = points.pivot_table(index="separation", columns="n_samples", values="found", aggfunc="min")
     answer = []
-    for separation, row in found.sort_index(ascending=False).iterrows():
-        enough = [n for n in row.index if row.loc[n:].astype(bool).all()]
-        answer.append((float(separation), int(min(enough)) if enough else None))
+    for separation, some in sorted(points.groupby("separation"), reverse=True):
+        found = some.groupby("n_samples")["found"].min()
+        enough = [n for n in found.index if found.loc[n:].all()]
+        answer.append((float(separation), int(found.index.max()), int(min(enough)) if enough else None))
     return answer
 
 

@@ -205,11 +205,11 @@ def test_the_number_is_found_from_some_size_on():
     table = component_counts.recovery_table(points)
     assert table.loc[2.0].tolist() == ["1 of 1", "0 of 2", "2 of 2"] and table.loc[4.0, 30] == "1 of 2"
     smallest = component_counts.smallest_samples(points)
-    assert smallest == [(4.0, 100), (2.0, 1000)]
+    assert smallest == [(4.0, 1000, 100), (2.0, 1000, 1000)]
     never = component_counts.smallest_samples(points.assign(found=points["found"] & (points["n_samples"] < 1000)))
-    assert never == [(4.0, None), (2.0, None)]
-    text = say.component_counts_text([*smallest, (1.0, None)], 1000, component_counts.largest_probability(points))
-    assert "100 values where" in text and "more than 1,000 at 1" in text and "0.80" in text
+    assert never == [(4.0, 1000, None), (2.0, 1000, None)]
+    text = say.component_counts_text([*smallest, (1.0, 1000, None)], component_counts.largest_probability(points))
+    assert "**100 at 4; 1,000 at 2;" in text and "more than 1,000 at 1" in text and "0.80" in text
 
 
 def test_the_fits_that_cannot_be_trusted_are_crossed_out():

@@ -342,26 +342,20 @@ def component_counts_alt() -> str:
 
 
 @wording
-def component_counts_text(smallest: list[tuple[float, int | None]], largest_n: int, largest_probability: float) -> str:
+def component_counts_text(smallest: list[tuple[float, int, int | None]], largest_probability: float) -> str:
     """How many values it takes.
 
     Parameters
     ----------
-    smallest : list of (float, int or None)
-        Separations in sds, and the smallest N from which on the number is found there; None where there is none.
-    largest_n : int
-        The largest sample of the study.
+    smallest : list of (float, int, int or None)
+        Separations in sds, the largest N of each, and the smallest from which on the number is always found.
     largest_probability : float
         Of the true number, where it is told best.
     """
-    parts = [
-        f"{n:,} values where two equal components are {separation:g} standard deviations apart"
-        if n
-        else f"more than {largest_n:,} at {separation:g}"
-        for separation, n in smallest
-    ]
+    parts = [f"{n:,} at {away:g}" if n else f"more than {largest:,} at {away:g}" for away, largest, n in smallest]
     return (
-        f"To find the number in every sample it took **{'; '.join(parts)}**. Certainty is another matter: the "
+        "Values that it took to find the number in every sample, by the standard deviations between the means of two "
+        f"equal components: **{'; '.join(parts)}**. Certainty is another matter: the "
         f"probability of the true number is at most {largest_probability:.2f} on average, since a component more, with a "
         "small weight or the same place as another, is hard to refute."
     )
