@@ -509,7 +509,7 @@ def test_recovery_is_drawn_by_its_names():
     )
     (ax,) = sweeps.draw_coverage(recovery, 0.95).axes
     assert [label.get_text() for label in ax.get_yticklabels()] == ["mean of component 1"]
-    assert "lowest is 75%, of `mu[1]` over the finished points" in say_of_sweep.component_counts_caption(0.95, recovery)
+    assert "lowest is 75%, of `mu[1]` over the finished points" in say_of_sweep.recovery_caption(0.95, recovery)
     assert say_of_sweep.recovery_table(pd.DataFrame()) == "The truth is not known."
 
 
