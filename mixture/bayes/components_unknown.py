@@ -20,11 +20,10 @@ from mixture.bayes.model import choose_priors
 from mixture.bayes.target import Target
 from mixture.data.sample import Sample
 
-LARGEST_ERROR = 0.005  # of a probability of K: what a run is lengthened for
+LARGEST_ERROR = 0.003  # of a probability of K: what a run is lengthened for
 MOST_OPERATIONS = 6e8  # sweeps x rows x filled components of a chain: about half a minute on one core
 FIRST = (1, 3, 6, 10)  # components that chains start with
-TUNED = 1.05  # R-hat of chains that agree roughly
-SLOW = 50  # sweeps between draws: beyond, jumps between numbers are learnt
+TUNED = 1.05  # R-hat of chains that agree roughly; others learn to jump between numbers
 MOST_JUMPED, JUMP_ROUNDS = 6, 5  # components that are jumped to; rounds of learning, each twice as long
 RAREST = 1e-3  # the probability of a number that is worth learning to jump to
 
@@ -77,7 +76,7 @@ def sample_component_counts(
     *streams, learning = rng.spawn(chains + 1)
     run = _Chains([_Chain(target, stream, FIRST[c % len(FIRST)]) for c, stream in enumerate(streams)], progress)
     tuned, spaced = run.tune(tune, most_operations / 16), 1
-    if convergence(tuned)[0] > TUNED or _sweeps_between_draws(tuned, spaced) > SLOW:
+    if convergence(tuned)[0] > TUNED:  # where telescoping alone settles, it is the quicker way
         tuned, spaced = run.learn_jumps(tune, JumpLearner(target.given(MOST_JUMPED), sample, learning))
     thin = _sweeps_between_draws(tuned, spaced)
     kept = run.run(draws, thin)

@@ -91,7 +91,7 @@ def test_a_jump_leaves_the_terms_of_where_it_led():
 @pytest.mark.parametrize("values", [[1.0, 1, 1, 1, 2], [1.0, 2, 5], [0, 0.1, 0.2, 9, 9.1, 9.3, 20]], ids=str)
 def test_a_few_values_and_ties_end(values, monkeypatch):
     """Also where jumps are learnt from them, and where no sd is as small as the chains would begin with."""
-    monkeypatch.setattr(unknown, "SLOW", 0)
+    monkeypatch.setattr(unknown, "TUNED", 0)
     sample = Sample.of_values(np.array(values))
     kept = unknown.sample_component_counts(sample, np.random.default_rng(1), draws=100, tune=100, most_operations=1e6)
     assert_allclose(kept["p_k"].sum("components"), 1)
