@@ -215,7 +215,7 @@ def counts_caption(k_max: int) -> str:
     """Of the criteria."""
     return (
         f"Criteria for 1 to {k_max} components, the best of each in a larger ring; hollow where the chains are not "
-        "trusted. Predictions of many values are scored in cells of a thirtieth of the smallest sd."
+        "trusted. Predictions of many values are scored in narrow cells."
     )
 
 
