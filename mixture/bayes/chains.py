@@ -10,7 +10,6 @@ import numpy as np
 from mixture.parallel import available_cores
 
 RHAT_LIMIT, ESS_PER_CHAIN = 1.01, 100  # Vehtari et al. 2021: the verdict's limits, which a run aims at with a margin
-CELL_COST = 6  # values that one cell takes as long as
 BLOCK_OPERATIONS = 1e6  # between two looks at whether to stop: a twentieth of a second
 
 

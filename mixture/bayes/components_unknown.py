@@ -12,7 +12,7 @@ import xarray as xr
 from scipy import special
 
 from mixture.bayes import kernels
-from mixture.bayes.chains import BLOCK_OPERATIONS, CELL_COST, ESS_PER_CHAIN, RHAT_LIMIT, Stop, run_chains
+from mixture.bayes.chains import BLOCK_OPERATIONS, ESS_PER_CHAIN, RHAT_LIMIT, Stop, run_chains
 from mixture.bayes.counts import MOST, QUANTITIES, convergence, log_count_prior
 from mixture.bayes.jumps import JumpLearner, Jumps
 from mixture.bayes.kernels_unknown import run_telescoping
@@ -77,7 +77,7 @@ def sample_component_counts(
     run = _Chains([_Chain(target, stream, FIRST[c % len(FIRST)]) for c, stream in enumerate(streams)], progress)
     tuned, spaced = run.tune(tune, most_operations / 16), 1
     if convergence(tuned)[0] > TUNED:  # where telescoping alone settles, it is the quicker way
-        tuned, spaced = run.learn_jumps(tune, JumpLearner(target.given(MOST_JUMPED), sample, learning))
+        tuned, spaced = run.learn_jumps(tune, JumpLearner(target.given[:MOST_JUMPED], sample, learning))
     thin = _sweeps_between_draws(tuned, spaced)
     kept = run.run(draws, thin)
     while not is_enough(kept) and run.operations(2 * draws * thin) <= most_operations:
@@ -105,17 +105,18 @@ class _Target:
             choose_priors(sample, k, None, None, sd_prior, sd_prior_scale, weight_concentration)
             for k in range(1, most + 1)
         ]
-        target = Target.of(sample, priors[-1])
-        self.rows, self.exact, self.most = target.rows, sample.exact, most
+        self.given = [Target.of(sample, each) for each in priors]
+        target = self.given[-1]
+        self.rows, self.cost, self.most = target.rows, target.cost, most
         a, m, t, family, _, floor = target.prior
         scales = np.array([each.sd_scale for each in priors]) / target.spread
         self.prior = a, m, t, family, scales, floor
-        self.log_counts = _log_counts(log_count_prior(count_prior, most), a, sample.n)
-        self.start = lambda k: (sample.quantile((np.arange(k) + 0.5) / k) - target.center) / target.spread
-        self.given = lambda few: {k: Target.of(sample, priors[k - 1]) for k in range(1, min(few, most) + 1)}
-        constants = np.array([Target.of(sample, each).log_prior_constant for each in priors])
+        log_prior = log_count_prior(count_prior, most)
+        self.log_counts = _log_counts(log_prior, a, sample.n)
         orders = special.gammaln(np.arange(1, most + 1) + 1)
-        self.log_numbers = np.concatenate([[-np.inf], log_count_prior(count_prior, most) + constants + orders])
+        constants = np.array([each.log_prior_constant for each in self.given])
+        self.log_numbers = np.concatenate([[-np.inf], log_prior + constants + orders])
+        self.start = lambda k: (sample.quantile((np.arange(k) + 0.5) / k) - target.center) / target.spread
 
 
 def _log_counts(log_prior, a, n):
@@ -146,7 +147,7 @@ class _Chain:
     def run(self, draws: int, thin: int, stop: Stop) -> np.ndarray:
         """Kept rows, shape (draws, 5 + 2 most); `stop` is looked at between blocks of them."""
         target, most = self.target, self.target.most
-        block, parts, points = max(1, int(BLOCK_OPERATIONS / (len(target.rows[0]) * self.k * thin))), [], []
+        block, parts, points = max(1, int(BLOCK_OPERATIONS / (target.cost * self.k * thin))), [], []
         for first in range(0, draws, block):
             stop.check()
             length = min(block, draws - first)
@@ -156,11 +157,11 @@ class _Chain:
                 self.rng,
                 length * thin,
                 thin,
-                *target.rows,
-                *target.prior,
+                target.rows,
+                target.prior,
                 target.log_counts + self.bias,
                 True,
-                *self.jumps.arrays,
+                self.jumps.arrays,
                 target.log_numbers + self.bias,
                 self.k,
                 *self.point,
@@ -183,8 +184,7 @@ class _Chains:
         self.filled = np.mean([chain.k for chain in chains])
 
     def operations(self, sweeps: int) -> float:
-        target = self.chains[0].target
-        return float(sweeps) * len(target.rows[0]) * self.filled * (1 if target.exact else CELL_COST)
+        return float(sweeps) * self.chains[0].target.cost * self.filled
 
     def run(self, draws: int, thin: int) -> xr.Dataset:
         """So many draws of each chain, as a Dataset."""

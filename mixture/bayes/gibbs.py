@@ -23,7 +23,7 @@ import xarray as xr
 from arviz_stats.base import array_stats
 
 from mixture.bayes import kernels
-from mixture.bayes.chains import BLOCK_OPERATIONS, CELL_COST, ESS_PER_CHAIN, RHAT_LIMIT, Stop, run_chains
+from mixture.bayes.chains import BLOCK_OPERATIONS, ESS_PER_CHAIN, RHAT_LIMIT, Stop, run_chains
 from mixture.bayes.labels import name_components
 from mixture.bayes.model import Priors, as_dataset
 from mixture.bayes.modes import find_modes
@@ -54,7 +54,7 @@ class _Chain:
     def run(self, sweeps: int, thin: int, proposals: Proposals, adapt: bool, stop: Stop) -> np.ndarray:
         """Kept rows of so many sweeps; see `kernels.run_sweeps`. `stop` is looked at between blocks of them."""
         target, rows = self.target, []
-        block = thin * max(1, int(BLOCK_OPERATIONS / (len(target.rows[0]) * target.k * thin)))
+        block = thin * max(1, int(BLOCK_OPERATIONS / _operations(target, thin)))
         for begun in range(0, sweeps, block):
             stop.check()
             length = min(block, sweeps - begun)
@@ -213,7 +213,7 @@ def _sweeps_between_draws(rows, apart):
 
 
 def _operations(target, sweeps):
-    return float(sweeps) * len(target.rows[0]) * target.k * (1 if target.rows[3] else CELL_COST)
+    return float(sweeps) * target.cost * target.k
 
 
 def _moving(rows):

@@ -4,12 +4,12 @@ A component of a large sample never empties by chance, so that telescoping sampl
 A jump proposes a number and all its parameters at once, from distributions that were fitted to draws with that number.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy import special
 
-from mixture.bayes.kernels import T_DF
 from mixture.bayes.modes import find_modes
 from mixture.bayes.proposals import Proposals
 from mixture.bayes.target import Target
@@ -23,7 +23,19 @@ NEAR = 10.0  # natural log units: numbers no further below the best one may hold
 
 @dataclass(frozen=True, eq=False)
 class Jumps:
-    """Proposals of numbers and parameters, as `kernels_unknown.run_telescoping` takes them, in that order."""
+    """Proposals of numbers of up to L components and of their parameters, as `run_telescoping` takes them, in order.
+
+    Attributes
+    ----------
+    first : ndarray, shape (L + 2,)
+        The first proposal of each number of components; how many there are, from the last on.
+    number_shares : ndarray, shape (L + 1,)
+        How often each number is proposed, cumulative.
+    centers, factors, inverse_factors, shares, log_weights : ndarray
+        As in `Proposals`, shape (C, D), (C, D, D) twice, (C,) twice; D fits the largest number, those with fewer
+        components use the first of their coordinates. Shares are cumulative within a number; log weights are
+        normalised, over all numbers.
+    """
 
     first: np.ndarray
     number_shares: np.ndarray
@@ -69,9 +81,7 @@ class Jumps:
             factors.append(np.pad(each.factors, (*wider, (0, widest - d))))
             inverses.append(np.pad(each.inverse_factors, (*wider, (0, widest - d))))
             shares.append(each.shares)
-            # With what makes a t distribution of so many dimensions integrate to one.
-            constant = special.gammaln((T_DF + d) / 2) - special.gammaln(T_DF / 2) - d / 2 * np.log(T_DF * np.pi)
-            log_weights.append(each.log_weights + constant + np.log(p_number[k]))
+            log_weights.append(each.log_weights + each.log_constant + np.log(p_number[k]))
         return cls(
             np.array(first, np.int64),
             np.cumsum(p_number),
@@ -86,15 +96,15 @@ class JumpLearner:
 
     Parameters
     ----------
-    targets : dict of Target
-        By number of components.
+    targets : sequence of Target
+        With 1, 2, ... components.
     sample : Sample
     rng : numpy.random.Generator
     """
 
-    def __init__(self, targets: dict[int, Target], sample: Sample, rng: np.random.Generator):
+    def __init__(self, targets: Sequence[Target], sample: Sample, rng: np.random.Generator):
         self.rng, self.modes, self.seen = rng, {}, {}
-        for k, target in targets.items():
+        for k, target in enumerate(targets, 1):
             if 2 * k > max(len(sample.count), 2):
                 break  # too few different values for EM
             if starts := rough_maxima(sample, k, rng, EM_STARTS):

@@ -64,39 +64,14 @@ def fill_first(n, w, mu, u):
 
 
 @njit(nogil=True)
-def jump_to_number(
-    rng,
-    lower,
-    upper,
-    count,
-    exact,
-    a,
-    m,
-    t,
-    family,
-    scales,
-    floor,
-    with_likelihood,
-    first,
-    number_shares,
-    centers,
-    factors,
-    inverse_factors,
-    shares,
-    log_weights,
-    log_numbers,
-    k,
-    w,
-    mu,
-    u,
-    terms,
-    other,
-    log_like,
-):
+def jump_to_number(rng, sample, prior, with_likelihood, jumps, log_numbers, k, w, mu, u, terms, other, log_like):
     """Try another number of components and all its parameters; the number after it, and the log likelihood.
 
-    The terms of the rows are of the point after it, which is sorted by mean.
+    The terms of the rows are of the point after it, which is sorted by mean. Other arguments as in `run_telescoping`.
     """
+    lower, upper, count, exact = sample
+    a, m, t, family, scales, floor = prior
+    first, number_shares, centers, factors, inverse_factors, shares, log_weights = jumps
     threshold, new_k = rng.random(), 1
     while threshold >= number_shares[new_k] and new_k < len(number_shares) - 1:
         new_k += 1
@@ -135,25 +110,11 @@ def run_telescoping(
     rng,
     sweeps,
     thin,
-    lower,
-    upper,
-    count,
-    exact,
-    a,
-    m,
-    t,
-    family,
-    scales,
-    floor,
+    sample,
+    prior,
     log_counts,
     with_likelihood,
-    first,
-    number_shares,
-    centers,
-    factors,
-    inverse_factors,
-    shares,
-    log_weights,
+    jumps,
     log_numbers,
     k,
     w,
@@ -171,28 +132,19 @@ def run_telescoping(
     rng : numpy.random.Generator
     sweeps, thin : int
         One sweep in `thin` is kept.
-    lower, upper, count : ndarray, shape (M,)
-        The sample's rows; exact says that lower holds values.
-    a : float
-        Concentration of the weights' prior.
-    m, t : ndarray, shape (L,)
-        Center and precision of the means' prior, the same for all of up to L components.
-    family, scales, floor :
-        Family of the sds' prior, its scale by the number of components, shape (L,) (one and the same for the
+    sample : tuple
+        lower, upper and count of shape (M,), and whether lower holds exact values.
+    prior : tuple
+        Concentration of the weights; center and precision of the means, shape (L,), the same for all of up to L
+        components; family of the sds and its scale by the number of components, shape (L,) (one and the same for the
         hierarchical family), and the smallest log sd.
     log_counts : ndarray, shape (L + 1, L + 1)
         Log weight of K components, second index, given how many are filled, first index: from the prior of K and the
         number of ways in which the filled ones hold the sample.
     with_likelihood : bool
         False samples the prior: for tests.
-    first : ndarray, shape (L + 2,)
-        Of the jumps' proposals, the first with each number of components; as many as there are, from the last on.
-    number_shares : ndarray, shape (L + 1,)
-        How often each number is proposed, cumulative. No jumps are tried where there are no proposals.
-    centers, factors, inverse_factors, shares, log_weights :
-        Of all proposals, as in `kernels.run_sweeps`, shape (C, D), (C, D, D) twice, (C,) twice; D fits the largest
-        number of components, and those with fewer use the first of their coordinates. Shares are cumulative within a
-        number; log weights are normalised, over all numbers.
+    jumps : tuple
+        As in `mixture.bayes.jumps.Jumps`. No jumps are tried where there are no proposals.
     log_numbers : ndarray, shape (L + 1,)
         Log prior of each number, with what the kernels' log prior leaves out and the log of its components' orders.
     k : int
@@ -208,7 +160,9 @@ def run_telescoping(
     points : ndarray, shape (sweeps // thin, D)
         Free coordinates of the kept points, as far as there are proposals of their number; NaN elsewhere.
     """
-    most, observations = len(mu), count.sum()
+    lower, upper, count, exact = sample
+    a, m, t, family, scales, floor = prior
+    first, most, observations = jumps[0], len(mu), count.sum()
     terms, other = np.empty((len(lower), most)), np.empty((len(lower), most))
     members = np.empty((len(lower), most)) if not exact else np.empty((0, most))
     weight, n = np.empty(most + 1), np.zeros(most)
@@ -218,35 +172,9 @@ def run_telescoping(
         sort_point(w[:k], mu[:k], u[:k])
         if with_likelihood:
             log_like = log_likelihood(lower, upper, count, exact, w[:k], mu[:k], u[:k], terms)
-        if len(shares) > 0:
+        if first[-1] > 0:
             k, log_like = jump_to_number(
-                rng,
-                lower,
-                upper,
-                count,
-                exact,
-                a,
-                m,
-                t,
-                family,
-                scales,
-                floor,
-                with_likelihood,
-                first,
-                number_shares,
-                centers,
-                factors,
-                inverse_factors,
-                shares,
-                log_weights,
-                log_numbers,
-                k,
-                w,
-                mu,
-                u,
-                terms,
-                other,
-                log_like,
+                rng, sample, prior, with_likelihood, jumps, log_numbers, k, w, mu, u, terms, other, log_like
             )
         scale = scales[k - 1]
         if not with_likelihood:

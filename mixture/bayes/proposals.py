@@ -77,6 +77,12 @@ class Proposals:
             within,
         )
 
+    @property
+    def log_constant(self) -> float:
+        """What makes a t distribution of so many dimensions integrate to one."""
+        d = self.centers.shape[1]
+        return special.gammaln((T_DF + d) / 2) - special.gammaln(T_DF / 2) - d / 2 * np.log(T_DF * np.pi)
+
     def draw(self, size: int, rng: np.random.Generator) -> np.ndarray:
         """Points, shape (size, D)."""
         chosen = np.searchsorted(self.shares / self.shares[-1], rng.random(size), side="right")
@@ -88,12 +94,11 @@ class Proposals:
     def log_density(self, points: np.ndarray) -> np.ndarray:
         """Normalised, shape (S,), of points of shape (S, D)."""
         d = points.shape[1]
-        constant = special.gammaln((T_DF + d) / 2) - special.gammaln(T_DF / 2) - d / 2 * np.log(T_DF * np.pi)
         terms = np.empty((len(self.centers), len(points)))
         for c, (center, inverse) in enumerate(zip(self.centers, self.inverse_factors, strict=True)):
             distance = (((points - center) @ inverse.T) ** 2).sum(axis=1)
             terms[c] = self.log_weights[c] - (T_DF + d) / 2 * np.log1p(distance / T_DF)
-        return constant + special.logsumexp(terms, axis=0)
+        return self.log_constant + special.logsumexp(terms, axis=0)
 
 
 def _mode_weights(modes):

@@ -13,6 +13,7 @@ from mixture.data.sample import Sample
 if TYPE_CHECKING:  # not at run time: it would bring PyMC along
     from mixture.bayes.model import Priors
 
+CELL_COST = 6  # values that one cell takes as long as
 FAMILIES = {
     "uniform": kernels.UNIFORM,
     "halfnormal": kernels.HALFNORMAL,
@@ -78,6 +79,11 @@ class Target:
     def size(self) -> int:
         """D, free coordinates."""
         return 3 * self.k - 1
+
+    @property
+    def cost(self) -> int:
+        """Operations of a sweep for each component: one a value, more a cell."""
+        return len(self.rows[0]) * (1 if self.rows[3] else CELL_COST)
 
     def to_free(self, components: Components) -> np.ndarray:
         """Free coordinates, shape (..., D), of `Components` in data units, shape (..., K)."""

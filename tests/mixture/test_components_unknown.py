@@ -53,7 +53,7 @@ def test_without_a_likelihood_the_prior_comes_out(jumps, family):
     for _ in range(draws):
         m, t = np.full(most, 0.5), np.full(most, 4.0)
         k = run_telescoping(
-            rng, 1, 1, edge, edge, count, True, 1.3, m, t, family, scales, -np.inf, log_counts, False, *jumps.arrays, numbered, k, w, mu, u, out, p_k, p_filled, points
+            rng, 1, 1, (edge, edge, count, True), (1.3, m, t, family, scales, -np.inf), log_counts, False, jumps.arrays, numbered, k, w, mu, u, out, p_k, p_filled, points
         )  # fmt: skip
         seen[k] += 1
         any_one = which.integers(k)  # they are sorted where a jump may lead away
@@ -81,7 +81,7 @@ def test_a_jump_leaves_the_terms_of_where_it_led():
         k, w, mu, u = 1, np.ones(most), np.full(most, 0.2), np.zeros(most)
         terms, other, expected = np.full((3, most), np.nan), np.empty((3, most)), np.empty((3, most))
         before = kernels.log_likelihood(*rows, True, w[:k], mu[:k], u[:k], terms)
-        k, after = jump_to_number(rng, *rows, True, *prior, True, *jumps, numbers, k, w, mu, u, terms, other, before)
+        k, after = jump_to_number(rng, (*rows, True), prior, True, jumps, numbers, k, w, mu, u, terms, other, before)
         landed += after != before
         assert after == kernels.log_likelihood(*rows, True, w[:k], mu[:k], u[:k], expected)
         assert_allclose(terms[:, :k], expected[:, :k])

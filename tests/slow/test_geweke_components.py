@@ -81,7 +81,7 @@ def largest_change(module, family, exact, n=N, seed=1):
         before = functions(k, w, mu, u, value)
         prior = A, m, t, family, scales, -np.inf
         k = module.run_telescoping(
-            rng, SWEEPS, 1, *rows, exact, *prior, log_counts, True, *jumps, numbers, k, w, mu, u, out, p_k, p_filled, points
+            rng, SWEEPS, 1, (*rows, exact), prior, log_counts, True, jumps, numbers, k, w, mu, u, out, p_k, p_filled, points
         )  # fmt: skip
         changes[pair] = functions(k, w, mu, u, value) - before
     error = changes.std(axis=0) / np.sqrt(PAIRS)
