@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixture.bayes.fit import draw_posterior
+from mixture.bayes.fit import choose_sampler, draw_posterior
 from mixture.bayes.model import add_log_likelihood, choose_priors
 from mixture.check.likelihood import compare_posteriors
 from mixture.check.verdict import judge_chains
@@ -102,17 +102,18 @@ def choose_component_count(
     own, streams = tree["posterior"].sizes["component"], rng.spawn(k_max)
     scored, width = _in_cells(sample, float(tree["posterior"]["sigma"].mean(("chain", "draw")).min()))
 
-    def fit(k):
-        em = fit_em_proper(sample, k, streams[k - 1], starts, tolerance, variance)
+    fits = {k: fit_em_proper(sample, k, streams[k - 1], starts, tolerance, variance) for k in range(1, k_max + 1)}
+
+    def posterior(k):
         if k == own:
-            return em, add_log_likelihood(xr.DataTree.from_dict({"posterior": tree["posterior"].to_dataset()}), scored)
+            return add_log_likelihood(xr.DataTree.from_dict({"posterior": tree["posterior"].to_dataset()}), scored)
         priors = choose_priors(sample, k, sd_prior=sd_prior, weight_concentration=weight_concentration)
         few = {"chains": chains, "draws": draws, "tune": draws, "most_operations": MOST_OPERATIONS}
-        return em, add_log_likelihood(draw_posterior(sample, priors, em, streams[k - 1], **few), scored)
+        return add_log_likelihood(draw_posterior(sample, priors, fits[k], streams[k - 1], **few), scored)
 
-    with ThreadPoolExecutor(available_cores()) as pool:
-        fits, trees = zip(*pool.map(fit, range(1, k_max + 1)), strict=True)
-    fits, trees = dict(enumerate(fits, 1)), dict(enumerate(trees, 1))
+    # PyMC compiles and forks where NUTS samples: one after the other, then.
+    with ThreadPoolExecutor(available_cores() if choose_sampler(sample, k_max) == "gibbs" else 1) as pool:
+        trees = dict(zip(fits, pool.map(posterior, fits), strict=True))
     trusted = {k: all(check.passed for check in judge_chains(tree if k == own else trees[k])) for k in trees}
     predictive = compare_posteriors(trees, trusted, rng)
     predictive["elpd"] -= sample.n * np.log(width)

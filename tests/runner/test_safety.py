@@ -1,6 +1,7 @@
 """Nothing that a user gives is run, not by Python, the shell or a browser; and servers keep to this machine."""
 
 import ast
+import contextlib
 import json
 import os
 import pickle
@@ -339,12 +340,12 @@ def test_the_index_over_it_is_harmless(browser, hostile):
 def listening(process):
     """The addresses at which a process and its children listen."""
     family = [process, *process.children(recursive=True)]
-    return {
-        each.laddr.ip
-        for member in family
-        for each in member.net_connections("inet")
-        if each.status == psutil.CONN_LISTEN
-    }
+    found = set()
+    for member in family:
+        with contextlib.suppress(psutil.NoSuchProcess):  # the server starts short-lived ones
+            connections = member.net_connections("inet")
+            found |= {each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN}
+    return found
 
 
 def test_a_kernel_listens_to_this_machine_alone():
