@@ -6,6 +6,8 @@ PYTHON := .venv/bin/python
 READY  := .venv/.ready
 TESTED := .venv/.ready-test
 UV     := $(or $(shell command -v uv),.uv/bin/uv)
+# As in the kernels that report.py starts: threads that share small matrices only wait for each other.
+ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PIN     = $(UV) pip compile --universal --python-version 3.12 --generate-hashes --no-header --no-emit-index-url --quiet
 
 # What was given on make's command line, as a quoted YAML value: the shell and YAML read nothing into it.
@@ -52,7 +54,7 @@ figures: runs/default/manifest.json $(TESTED)  ## take the README's pictures of 
 	@$(PYTHON) -m runner.page.shots runs/default figures
 
 lab: runs/default/manifest.json  ## open JupyterLab on the notebooks
-	$(PYTHON) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
+	$(ONE_THREAD) $(PYTHON) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 # What nbconvert writes of the notebook that it ran, apart from its outputs, is not kept, nor what samplers say as they run.
 CLEAN_STORED = ../$(PYTHON) -m nbconvert --to notebook --inplace --ClearMetadataPreprocessor.enabled=True \
@@ -66,7 +68,7 @@ runs/default/manifest.json: | $(READY)
 
 # nbconvert runs them where they stand, as JupyterLab does.
 notebooks: $(READY)  ## run the notebooks in their place and store their outputs
-	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute 0*.ipynb
+	cd notebooks && $(ONE_THREAD) ../$(PYTHON) -m nbconvert --to notebook --inplace --execute 0*.ipynb
 	cd notebooks && $(CLEAN_STORED) 0*.ipynb
 
 # What has the form of `ruff format`: all but the notebooks.
@@ -77,12 +79,12 @@ lint: $(TESTED)  ## check the code with ruff
 	$(PYTHON) -m ruff format --check $(FORMATTED)
 
 test: $(TESTED)  ## run the tests, the notebooks among them, in about four minutes
-	$(PYTHON) -m pytest -n 2 --dist loadfile --durations 12 -m "not slow" tests
+	$(ONE_THREAD) $(PYTHON) -m pytest -n 2 --dist loadfile --durations 12 -m "not slow" tests
 
 # The slow tests alone, and the tests of generated input again with many more cases.
 test-slow: $(TESTED)
-	$(PYTHON) -m pytest -n 2 --dist worksteal $(STOP) --durations 20 -m slow tests
-	$(PYTHON) -m pytest -n 2 --dist load $(STOP) --durations 8 --hypothesis-profile thorough $(shell find tests -name "test_robust*.py")
+	$(ONE_THREAD) $(PYTHON) -m pytest -n 2 --dist worksteal $(STOP) --durations 20 -m slow tests
+	$(ONE_THREAD) $(PYTHON) -m pytest -n 2 --dist load $(STOP) --durations 8 --hypothesis-profile thorough $(shell find tests -name "test_robust*.py")
 
 test-all: test test-slow  ## run all tests: generated input by the thousand, runs stopped at any moment, planted errors
 
@@ -94,15 +96,15 @@ bench: $(READY) .venv-peers/.ready  ## run the benchmarks; results in benchmarks
 STUDIES = study_assignment_steps.ipynb study_scaling.ipynb study_priors.ipynb study_components.ipynb sweep_report.ipynb
 studies: $(READY)  ## run the studies of the post's claims, with their sweeps, and store them
 	@for name in scaling priors components; do $(PYTHON) report.py sweep sweeps/$$name.yml || [ $$? -eq 3 ] || exit 1; done
-	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute $(STUDIES)
+	cd notebooks && $(ONE_THREAD) ../$(PYTHON) -m nbconvert --to notebook --inplace --execute $(STUDIES)
 	cd notebooks && $(CLEAN_STORED) $(STUDIES)
 
 calibrate: $(READY)  ## run the study of calibration: 1,500 fits to samples whose truth is known
-	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute study_calibration.ipynb
+	cd notebooks && $(ONE_THREAD) ../$(PYTHON) -m nbconvert --to notebook --inplace --execute study_calibration.ipynb
 	cd notebooks && $(CLEAN_STORED) study_calibration.ipynb
 
 coverage: $(READY)  ## run the study of the intervals' coverage
-	cd notebooks && ../$(PYTHON) -m nbconvert --to notebook --inplace --execute study_coverage.ipynb
+	cd notebooks && $(ONE_THREAD) ../$(PYTHON) -m nbconvert --to notebook --inplace --execute study_coverage.ipynb
 	cd notebooks && $(CLEAN_STORED) study_coverage.ipynb
 
 lock: | $(UV)  ## pin pyproject.toml's dependencies anew, the benchmarks' own apart

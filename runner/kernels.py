@@ -33,6 +33,8 @@ from jupyter_client.utils import run_sync
 from runner.errors import KernelDied, NotebookError
 
 READY_SECONDS = 300  # a cold machine without bytecode may import for minutes
+# Our matrices are small: threads that share their algebra wait for each other, which has doubled a fit's seconds.
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 # Removes what would reach the next notebook: names, open figures, matplotlib's and the inline backend's settings.
 # What was imported or compiled stays, frozen, so that no collection of garbage walks through it again.
@@ -70,8 +72,8 @@ class _ThisPython(KernelSpecManager):
 
 
 def kernel_environment(folder: Path) -> dict[str, str]:
-    """The environment of a kernel whose temporary files go to `folder`."""
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    """The environment of a kernel whose temporary files go to `folder`; what a user has set stays."""
+    env = ONE_THREAD | {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     flags = env.get("PYTENSOR_FLAGS", "")
     if "base_compiledir" not in flags:
         # PyTensor's compiled code carries no version stamp, so its folder must.

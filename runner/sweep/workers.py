@@ -13,7 +13,7 @@ from pathlib import Path
 from mixture.messages import InputError
 from parameters import Parameters
 from runner.errors import ChainError, FolderBusy
-from runner.kernels import WarmKernel
+from runner.kernels import ONE_THREAD, WarmKernel
 from runner.provenance import code_hash
 from runner.run import run_chain
 from runner.stages import read_chain, stage_modules
@@ -22,9 +22,7 @@ IDLE_SECONDS = 60.0  # without a point, after which a kernel ends
 MAX_BYTES = 2 << 30  # of memory, beyond which a kernel is replaced: it keeps all that it has compiled
 BUSY_SECONDS = 600.0  # seconds to wait for another run that is at work on the same point
 # Points run in parallel, each on one core.
-ONE_CORE = dict.fromkeys(
-    ("MIXTURE_CORES", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
-)
+ONE_CORE = {**ONE_THREAD, "MIXTURE_CORES": "1", "NUMBA_NUM_THREADS": "1"}
 
 
 class _ThreadKernel(threading.local):
