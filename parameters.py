@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from mixture.messages import USABLE_RANGE, InputError, format_name, format_value, is_usable_range
+from mixture.messages import USABLE_RANGE, InputError, format_name, format_value, is_usable_range, to_one_line
 
 MAX_LINES = 10  # of one refusal
 
@@ -48,6 +48,14 @@ def _field(default, group, meaning, unit="", **limits):
     return Field(default, description=meaning, json_schema_extra={"group": group, "unit": unit}, **limits)
 
 
+def _title(data, column):
+    """Of a report that was given none."""
+    if not isinstance(data, str):
+        return "A Gaussian mixture, two ways"
+    parts = [part for part in (column, os.path.basename(os.path.normpath(data))) if isinstance(part, str) and part]
+    return to_one_line(f"Gaussian components of {' in '.join(parts)}", 200)
+
+
 class Parameters(BaseModel):
     """All parameters of one report.
 
@@ -63,6 +71,9 @@ class Parameters(BaseModel):
     # sample
     data: str | None = _field(None, "sample", "file, folder or glob to read; null simulates", min_length=1)
     column: str | None = _field(None, "sample", "column to read; null takes the only numeric one")
+    unit: str | None = _field(
+        None, "sample", "of the values, for axes and tables; null: data units", min_length=1, max_length=40
+    )
     missing: Literal["refuse", "drop"] = _field("refuse", "sample", "missing values in the column: refuse or drop")
     scheduler: str | None = _field(
         None, "sample", "address of a Dask scheduler that reads a large file; null: this machine's cores", min_length=1
@@ -151,7 +162,13 @@ class Parameters(BaseModel):
     )
 
     # report
-    title: str = _field("A Gaussian mixture, two ways", "report", "title of the report", min_length=1, max_length=200)
+    title: str | None = _field(
+        None,
+        "report",
+        "title of the report; null: the column and the file, if there is one",
+        min_length=1,
+        max_length=200,
+    )
     interval: Annotated[Real, Field(gt=0, lt=1)] = _field(
         0.95, "report", "probability inside the highest-density intervals"
     )
@@ -172,6 +189,8 @@ class Parameters(BaseModel):
             filled["n_components"] = lengths[0] if lengths else "auto" if filled.get("data") is not None else 2
         if filled.get("sd_prior") is None:
             filled["sd_prior"] = "hierarchical" if filled["n_components"] == "auto" else "lognormal"
+        if filled.get("title") is None:
+            filled["title"] = _title(filled.get("data"), filled.get("column"))
         return filled
 
     @property

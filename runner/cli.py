@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 import yaml
 
 from mixture.messages import InputError, format_name, format_value
+from mixture.show.text.numbers import component_name, estimate, fixed, on_axis
 from runner.errors import ChainError
 from runner.folder import REPORT, VERDICT, read_json
 from runner.page.report import rewrite_report
@@ -160,8 +161,13 @@ def _mode_lines(modes):
     large = [mode for mode in modes if mode["held"] >= LARGE_MODE]
     if len(large) < 2:
         return []
-    answers = (f"{mode['held']:.0%} means {', '.join(map(_format_number, mode['means']))}" for mode in large)
+    answers = (f"{mode['held']:.0%} means {', '.join(_format_means(mode))}" for mode in large)
     return [f"  the posterior has {len(large)} modes: {'; '.join(answers)}"]
+
+
+def _format_means(mode):
+    """To two digits of the components' sds."""
+    return (on_axis(*each, 3) for each in zip(mode["means"], mode["sds"], strict=True))
 
 
 def _check_line(check):
@@ -184,15 +190,16 @@ def headline_lines(comparison: str | os.PathLike) -> list[str]:
         rows = list(csv.DictReader(file))
     lines = [["", *(["truth"] if "truth" in rows[0] else []), "posterior mean", "interval", "EM", "apart, in sds"]]
     for row in rows:
-        interval = f"{_format_number(row['interval_low'])} to {_format_number(row['interval_high'])}"
+        numbers = {name: float(text) for name, text in row.items() if name not in ("parameter", "component") and text}
+        rounded = {name: estimate(number, numbers["posterior_sd"]) for name, number in numbers.items()}
         lines.append(
             [
-                f"{row['parameter']}[{row['component']}]",
-                *([_format_number(row["truth"])] if "truth" in row else []),
-                _format_number(row["posterior_mean"]),
-                interval,
-                _format_number(row["em"]),
-                _format_number(row["difference_in_sds"]),
+                component_name(f"{row['parameter']}[{row['component']}]"),
+                *([rounded["truth"]] if "truth" in row else []),
+                rounded["posterior_mean"],
+                f"{rounded['interval_low']} to {rounded['interval_high']}",
+                rounded["em"],
+                fixed(float(row["difference_in_sds"]), 2),
             ]
         )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]

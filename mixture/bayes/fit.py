@@ -126,7 +126,10 @@ def fit_posterior(
         # No clock: the same draws give the same file.
         beside.attrs = {"sampler": "nuts" if kind == "gibbs" else "gibbs"}
         tree["beside"] = beside
-    return _completed(tree, seen, priors, em, kind, stream)
+    tree = _completed(tree, seen, priors, em, kind, stream)
+    for name in ("mu", "sigma"):
+        tree["posterior"][name].attrs["units"] = sample.unit
+    return tree
 
 
 def _completed(tree, seen, priors, em, kind, stream):

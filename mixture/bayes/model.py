@@ -161,8 +161,8 @@ def build_model(sample: Sample, priors: Priors, latent: bool = False, ordering: 
         Exact values enter by their density, cells by their mass and count.
     priors : Priors
     latent : bool
-        Keep a Categorical assignment for each observation, as the post did,
-        instead of summing it out; exact values only.
+        Keep a Categorical assignment for each observation instead of summing
+        it out; exact values only.
     ordering : bool
         Keep the means in increasing order. Without it the components may
         swap names within a chain.
@@ -174,7 +174,7 @@ def build_model(sample: Sample, priors: Priors, latent: bool = False, ordering: 
     """
     k, data = len(priors.mean_center), likelihood_data(sample)
     rows = len(data["values" if sample.exact else "count"])
-    with pm.Model(coords={"component": np.arange(k), "observation": np.arange(rows)}) as model:
+    with pm.Model(coords={"component": np.arange(1, k + 1), "observation": np.arange(rows)}) as model:
         if k > 1:
             w = pm.Dirichlet("w", np.full(k, priors.weight_concentration), dims="component")
         else:
@@ -291,10 +291,13 @@ def _log_counts(count, w, mu, sigma, edges):
 
 
 def as_dataset(components: Sequence[np.ndarray]) -> xr.Dataset:
-    """Weights, means and sds, each of shape (chain, draw, K), (draw, K) or (K,), as variables w, mu and sigma."""
+    """Weights, means and sds, each of shape (chain, draw, K), (draw, K) or (K,), as variables w, mu and sigma.
+
+    Components are numbered from 1, as people do; chains and draws from 0, as ArviZ does.
+    """
     dims = ("chain", "draw", "component")[-np.ndim(components[0]) :]
     data = xr.Dataset({name: (dims, a) for name, a in Components(*components).by_name().items()})
-    return data.assign_coords({dim: np.arange(size) for dim, size in data.sizes.items()})
+    return data.assign_coords({dim: np.arange(size) + (dim == "component") for dim, size in data.sizes.items()})
 
 
 def posterior_draws(tree: xr.DataTree, group: str = "posterior") -> Components:

@@ -35,7 +35,7 @@ def compare_fits(
     Returns
     -------
     pandas.DataFrame
-        One row for each parameter (w, mu, sigma) and component (0-based, by
+        One row for each parameter (w, mu, sigma) and component (from 1, by
         mean): truth (if given), posterior_mean, posterior_sd, interval_low,
         interval_high, em, em_se (if given), difference_in_sds.
     """
@@ -49,7 +49,7 @@ def compare_fits(
             rows.append(
                 {
                     "parameter": name,
-                    "component": k,
+                    "component": k + 1,
                     **({"truth": getattr(truth, field)[k]} if truth else {}),
                     "posterior_mean": mean[k],
                     "posterior_sd": sd[k],

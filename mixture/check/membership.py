@@ -34,7 +34,7 @@ def summarise_memberships(values: Sample | ArrayLike, draws: Components, interva
     -------
     pandas.DataFrame
         One row a value (or cell, with its lower, upper and count): for each
-        component k the posterior mean p_k and limits p_k_low, p_k_high;
+        component k, from 1, the posterior mean p_k and limits p_k_low, p_k_high;
         entropy of the means (natural log).
     """
     sample = values if isinstance(values, Sample) else Sample.of_values(values)
@@ -46,7 +46,8 @@ def summarise_memberships(values: Sample | ArrayLike, draws: Components, interva
     mean, low, high = np.concatenate(share, axis=1)
     columns = {}
     for k in range(mean.shape[1]):
-        columns |= {f"p_{k}": mean[:, k], f"p_{k}_low": low[:, k], f"p_{k}_high": high[:, k]}
+        name = f"p_{k + 1}"
+        columns |= {name: mean[:, k], f"{name}_low": low[:, k], f"{name}_high": high[:, k]}
     frame = sample.frame().drop(columns="component", errors="ignore")
     return frame.assign(**columns, entropy=special.entr(mean).sum(axis=1))
 

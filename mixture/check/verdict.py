@@ -303,7 +303,7 @@ def parameter_diagnostics(tree: xr.DataTree) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row for each parameter (w, mu, sigma) and component (0-based):
+        One row for each parameter (w, mu, sigma) and component (from 1):
         rhat, ess_bulk, ess_tail; NaN for what never moves.
     """
     posterior = tree["posterior"].to_dataset()[list(NAMES)]
@@ -373,7 +373,7 @@ def classify_chains(tree: xr.DataTree) -> tuple[str, pd.DataFrame]:
             "chains": ", ".join(map(str, group)),
             "log_posterior": log_posterior[group].mean(),
             **{
-                name: np.round(draws[group].mean(axis=(0, 1)), 4).tolist()
+                name: draws[group].mean(axis=(0, 1)).tolist()
                 for name, draws in posterior_draws(matched)._asdict().items()
             },
         }

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -135,10 +136,10 @@ def read_sample(
     else:
         values = np.concatenate(kept) if kept else np.empty(0)
         check_enough(n, values.min(initial=np.inf), values.max(initial=-np.inf), source.name, n_components)
-        return Sample.of_values(values), dropped
+        return replace(Sample.of_values(values), name=source.name), dropped
     grid = Grid.for_values(np.concatenate(kept), cell_width)
     cells, dropped = _count(source, grid, missing, scheduler, progress)
-    sample = cells_to_sample(cells, grid)
+    sample = replace(cells_to_sample(cells, grid), name=source.name)
     check_enough(sample.n, sample.low, sample.high if len(sample.count) > 1 else sample.low, source.name, n_components)
     return sample, dropped
 

@@ -1,6 +1,6 @@
 """A sample: values, or counts in cells."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 MOST_VALUES = 1_000_000  # more than this are counted in cells, not kept
+DATA_UNITS = "data units"  # where nothing else is known
 MOST_CELLS = 2**21  # beyond, cells are merged in pairs
 
 
@@ -26,6 +27,8 @@ class Sample:
         The true component of each value where it is known.
     simulated : bool
         Drawn from known components, whether or not each value's is kept.
+    name, unit : str
+        What was measured, for axes and tables: a column's name, and its unit.
     """
 
     lower: np.ndarray
@@ -33,6 +36,8 @@ class Sample:
     count: np.ndarray
     component: np.ndarray | None = None
     simulated: bool = False
+    name: str = "value"
+    unit: str = DATA_UNITS
 
     @classmethod
     def of_values(cls, values: ArrayLike, component: np.ndarray | None = None) -> "Sample":
@@ -43,21 +48,31 @@ class Sample:
     @classmethod
     def of_frame(cls, frame: pd.DataFrame) -> "Sample":
         """The inverse of `frame`: what sample.parquet holds."""
+        known = {name: frame.attrs[name] for name in ("simulated", "name", "unit") if name in frame.attrs}
         if "value" in frame:
-            return cls.of_values(frame["value"], frame["component"].to_numpy() if "component" in frame else None)
-        return cls(
-            *(frame[name].to_numpy() for name in ("lower", "upper", "count")),
-            simulated=frame.attrs.get("simulated", False),
-        )
+            component = frame["component"].to_numpy() - 1 if "component" in frame else None
+            return replace(cls.of_values(frame["value"], component), **known)
+        return cls(*(frame[name].to_numpy() for name in ("lower", "upper", "count")), **known)
 
     def frame(self) -> pd.DataFrame:
-        """value (and component), or lower, upper and count, as a DataFrame."""
+        """value (and component, from 1), or lower, upper and count, as a DataFrame."""
+        known = {} if self.component is None else {"component": self.component + 1}
+        columns = {"value": self.lower, **known}
         if not self.exact:
-            frame = pd.DataFrame({"lower": self.lower, "upper": self.upper, "count": self.count})
-            frame.attrs["simulated"] = self.simulated  # Parquet keeps it
-            return frame
-        known = {} if self.component is None else {"component": self.component}
-        return pd.DataFrame({"value": self.lower, **known})
+            columns = {"lower": self.lower, "upper": self.upper, "count": self.count}
+        frame = pd.DataFrame(columns)
+        frame.attrs |= {"simulated": self.simulated, "name": self.name, "unit": self.unit}  # Parquet keeps them
+        return frame
+
+    @property
+    def axis(self) -> str:
+        """What an axis of the sample is called."""
+        return f"{self.name} ({self.unit})"
+
+    @property
+    def density_axis(self) -> str:
+        """What an axis of densities is called."""
+        return f"density (per {'data unit' if self.unit == DATA_UNITS else self.unit})"
 
     @property
     def exact(self) -> bool:
@@ -94,9 +109,10 @@ class Sample:
         return float(np.sqrt(np.average((self.value - self.mean()) ** 2, weights=self.count)))
 
     def summary(self) -> dict[str, Any]:
-        """n, rows, exact, width, low, high, mean, sd, and quantiles by name, as plain values."""
+        """unit, n, rows, exact, width, low, high, mean, sd, and quantiles by name, as plain values."""
         quantiles = {f"{q:.0%}": float(self.quantile(q)) for q in (0.01, 0.25, 0.5, 0.75, 0.99)}
         return {
+            "unit": self.unit,
             "n": self.n,
             "rows": len(self.count),
             "exact": self.exact,

@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from mixture.components import NAMES, Components
-from mixture.data.sample import Sample
+from mixture.data.sample import DATA_UNITS, Sample
 from mixture.data.simulate import simulate_mixture
 from mixture.show import figures
 
@@ -22,31 +22,42 @@ def draw_traces(tree: xr.DataTree) -> Figure:
     # One more than there are components, for what belongs to none; ArviZ wants three at least.
     colours = [figures.colour(k) for k in range(max(3, tree["posterior"].sizes["component"] + 1))]
     look = {"var_names": list(NAMES), "aes": {"color": ["component"]}, "color": colours}
-    return az.plot_trace_dist(tree, **look, figure_kwargs=GRID).viz["figure"].item()
+    return _figure(az.plot_trace_dist(tree, **look, figure_kwargs=GRID), _unit(tree))
 
 
 def slowest_components(tree: xr.DataTree) -> list[int]:
-    """The components that pictures of chains show: all, or those with the smallest effective sizes, in order."""
+    """The components (from 1) that pictures of chains show: all, or those with the smallest effective sizes, in order."""
     sizes = az.ess(tree, var_names=list(NAMES)).to_dataset().to_array().min("variable")
-    return sorted(sizes.argsort().values[:MOST_PANELS].tolist())
+    return sorted(sizes["component"].values[sizes.argsort().values[:MOST_PANELS]].tolist())
 
 
 def draw_ranks(tree: xr.DataTree, apart: int) -> Figure:
     """Ranks of each chain's draws, so many apart, among all: the difference from uniform."""
     thinned = tree.sel(draw=slice(None, None, apart))
-    return az.plot_rank(thinned, **_by_component(tree)).viz["figure"].item()
+    return _figure(az.plot_rank(thinned, **_by_component(tree)), _unit(tree))
 
 
 def draw_autocorrelation(tree: xr.DataTree) -> Figure:
     """Autocorrelation of each parameter by lag, one line a chain."""
     # ArviZ's band of insignificance counts the lags, not the draws, and is far too wide.
     plot = az.plot_autocorr(tree, **_by_component(tree), max_lag=30, visuals={"credible_interval": False})
-    return plot.viz["figure"].item()
+    return _figure(plot, _unit(tree))
 
 
 def draw_growth(tree: xr.DataTree, limit: float) -> Figure:
     """Effective sample size of each parameter as draws accumulate, and the verdict's limit."""
-    return az.plot_ess_evolution(tree, **_by_component(tree), n_points=10, min_ess=limit).viz["figure"].item()
+    return _figure(az.plot_ess_evolution(tree, **_by_component(tree), n_points=10, min_ess=limit), _unit(tree))
+
+
+def _unit(tree):
+    return tree["posterior"]["mu"].attrs.get("units", DATA_UNITS)
+
+
+def _figure(plot, unit=""):
+    """The figure of an ArviZ plot, in words."""
+    figure = plot.viz["figure"].item()
+    figures.spell_out_labels(figure, unit)
+    return figure
 
 
 def _by_component(tree):
@@ -61,13 +72,13 @@ def _by_component(tree):
 
 def draw_energy(tree: xr.DataTree) -> Figure:
     """BFMI of each chain, and the distributions of energy and of its changes."""
-    figure = az.plot_energy(tree, figure_kwargs={"figsize": (10, 3)}).viz["figure"].item()
+    figure = _figure(az.plot_energy(tree, figure_kwargs={"figsize": (10, 3)}), _unit(tree))
     figure.axes[0].set(xlabel="BFMI (limit dashed)", title=None)
     figure.axes[1].set(xlabel="energy, less its mean", title=None)
     return figure
 
 
-def draw_posterior_grid(tree: xr.DataTree, name: str, label: str, truth: np.ndarray | None = None) -> Figure:
+def draw_posterior_grid(tree: xr.DataTree, name: str, words: str, truth: np.ndarray | None = None) -> Figure:
     """The post's facet grid: the posterior of one parameter, a histogram a component, with prior and truth.
 
     Parameters
@@ -75,8 +86,8 @@ def draw_posterior_grid(tree: xr.DataTree, name: str, label: str, truth: np.ndar
     tree : xarray.DataTree
         Groups posterior and prior.
     name : {"mu", "sigma", "w"}
-    label : str
-        Of the x axis, with units.
+    words : str
+        What it is called, below the x axis, to which its unit is added.
     truth : array_like, shape (K,), optional
 
     Returns
@@ -103,7 +114,8 @@ def draw_posterior_grid(tree: xr.DataTree, name: str, label: str, truth: np.ndar
         ax.axhline(inside, linestyle=":", color=figures.POSTERIOR)
         if truth is not None:
             ax.axvline(truth[k], color=figures.TRUTH)
-    return facets.set_axis_labels(label, "posterior density").figure
+    unit = "" if name == "w" else f" ({_unit(tree)})"
+    return facets.set_axis_labels(f"{words}{unit}", "posterior density").figure
 
 
 def draw_replicates(sample: Sample, draws: Components, rng: np.random.Generator) -> Figure:
@@ -116,11 +128,16 @@ def draw_replicates(sample: Sample, draws: Components, rng: np.random.Generator)
     rng : numpy.random.Generator
     """
     figure, ax = plt.subplots()
-    edges = np.linspace(sample.low, sample.high, 40)
+    finest, n = draws.sds.mean(axis=0).min(), min(sample.n, MOST_REPLICATED)
+    edges = figures.sample_edges(sample, finest)
+    width = edges[1] - edges[0]
+    beyond = width * np.arange(1, len(edges) // 2 + 1)  # half the sample's range: replicates may reach further than it
+    edges = np.concatenate([edges[0] - beyond[::-1], edges, edges[-1] + beyond])
+    look = {"histtype": "step", "color": figures.colour(0), "alpha": 0.2, "linewidth": 0.8}
     for w, m, s in zip(*draws, strict=True):
-        values, _ = simulate_mixture(min(sample.n, MOST_REPLICATED), w, m, s, rng, "random")
-        ax.hist(values, edges, density=True, histtype="step", color=figures.colour(0), alpha=0.2, linewidth=0.8)
-    figures.draw_sample(ax, sample, rug=False)
+        values, _ = simulate_mixture(n, w, m, s, rng, "random")
+        ax.hist(values, edges, weights=np.full(n, 1 / (n * width)), **look)
+    figures.draw_sample(ax, sample, rug=False, finest=finest)
     ax.set_title(f"{len(draws.weights)} replicated samples over the sample itself")
     return figure
 
@@ -129,4 +146,4 @@ def draw_predictive_ranks(ranks: np.ndarray) -> Figure:
     """The distribution function of leave-one-out ranks, less the uniform one, within its band."""
     pit = xr.DataTree.from_dict({"pit": xr.Dataset({"leave-one-out ranks": ("observation", ranks)})})
     plot = az.plot_ecdf_pit(pit, group="pit", sample_dims="observation", figure_kwargs={"figsize": (8, 3.5)})
-    return plot.viz["figure"].item()
+    return _figure(plot)

@@ -99,7 +99,6 @@ def show(figure: Figure, caption: Text | str, alt: Text | str, thumbnail: bool =
     **beside
         Other forms of the same figure, by MIME type.
     """
-    spell_out_labels(figure)
     forms = {"image/svg+xml": as_svg(figure), "text/plain": str(alt)} | beside
     if thumbnail:
         forms["image/png"] = base64.b64encode(_save(figure, "png", dpi=72)).decode()
@@ -116,8 +115,8 @@ def source_of(function: Callable) -> Code:
     return Code(inspect.getsource(function), language="python")
 
 
-def spell_out_labels(figure: Figure) -> None:
-    """Replace the short names in a figure of ArviZ: `mu` and 0 by mean of component 0, and so on."""
+def spell_out_labels(figure: Figure, unit: str) -> None:
+    """Replace the short names in a figure of ArviZ: `mu` and 1 by mean of component 1 (unit), and so on."""
     for ax in figure.axes:
         title, _, component = ax.get_title("left").partition("\n")
         if component:
@@ -125,9 +124,7 @@ def spell_out_labels(figure: Figure) -> None:
         for axis in (ax.xaxis, ax.yaxis):
             label = axis.get_label_text()
             axis.set_label_text(
-                {"w": "weight", "mu": "mean (data units)", "sigma": "sd (data units)"}.get(
-                    label, LABELS.get(label, label)
-                )
+                {"w": "weight", "mu": f"mean ({unit})", "sigma": f"sd ({unit})"}.get(label, LABELS.get(label, label))
             )
             if label == "Chain":  # there is no chain 1.5
                 axis.get_major_locator().set_params(integer=True)
@@ -163,7 +160,7 @@ def _save(figure, kind, **options):
     return file.getvalue()
 
 
-def draw_sample(ax: Axes, sample: Sample, rug: bool = True) -> None:
+def draw_sample(ax: Axes, sample: Sample, rug: bool = True, finest: float = np.inf) -> None:
     """Histogram of the sample as a density, with a rug where it can still be read.
 
     Parameters
@@ -171,10 +168,12 @@ def draw_sample(ax: Axes, sample: Sample, rug: bool = True) -> None:
     ax : matplotlib.axes.Axes
     sample : Sample
     rug : bool
+    finest : float
+        As in `sample_edges`.
     """
     ax.hist(
         sample.value,
-        bins=sample_edges(sample),
+        bins=sample_edges(sample, finest),
         weights=sample.count,
         density=True,
         color=SAMPLE,
@@ -184,7 +183,7 @@ def draw_sample(ax: Axes, sample: Sample, rug: bool = True) -> None:
     )
     if rug and sample.exact and sample.n <= 2000:
         sns.rugplot(x=sample.value, height=0.025, color=POSTERIOR, alpha=0.3, linewidth=0.6, ax=ax)
-    ax.set(xlabel="value (data units)", ylabel="density (per data unit)")
+    ax.set(xlabel=sample.axis, ylabel=sample.density_axis)
 
 
 def draw_kernel_density(ax: Axes, sample: Sample) -> None:
@@ -194,11 +193,14 @@ def draw_kernel_density(ax: Axes, sample: Sample) -> None:
     sns.kdeplot(x=sample.value, weights=sample.count, color=POSTERIOR, linestyle=":", label="kernel density", ax=ax)
 
 
-def sample_edges(sample: Sample, most: int = 120) -> np.ndarray:
-    """Bin edges by the Freedman-Diaconis rule; whole cells where the sample is in cells or rounded."""
+def sample_edges(sample: Sample, finest: float = np.inf, most: int = 300) -> np.ndarray:
+    """Bin edges by the Freedman-Diaconis rule; whole cells where the sample is in cells or rounded.
+
+    `finest` is the smallest sd of a fit, data units: bins no wider than that show what it describes.
+    """
     low, high = sample.quantile([0.25, 0.75])
     wanted = 2 * (high - low) * sample.n ** (-1 / 3) or (sample.high - sample.low) / 10
-    width = max(wanted, (sample.high - sample.low) / most)
+    width = max(min(wanted, finest), (sample.high - sample.low) / most)
     step = sample.width or find_rounding(sample)
     if step:
         width, low = step * max(1, round(width / step)), sample.low - (step / 2 if sample.exact else 0)
@@ -226,8 +228,13 @@ def draw_sample_and_recipe(sample: Sample, recipe: Components | None = None) -> 
         draw_components(ax, x, *recipe, "true component")
         ax.plot(x, np.exp(mixture_log_density(x, *recipe)), color=TRUTH, label="true mixture")
     ax.set_title("The sample" + (" and the mixture it was drawn from" if recipe else ""))
-    ax.legend(frameon=False)
+    _legend_beside(ax)
     return figure
+
+
+def _legend_beside(ax, **more):
+    """A legend to the right of the axes, where it hides nothing."""
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), **more)
 
 
 def grid_over(sample: Sample, points: int = 400) -> np.ndarray:
@@ -250,7 +257,7 @@ def draw_components(
         Legend entry; the component's number is appended.
     """
     for k, density in enumerate(np.exp(component_log_density(x, weights, means, sds)).T):
-        ax.plot(x, density, color=colour(k), label=f"{label} {k}", **line)
+        ax.plot(x, density, color=colour(k), label=f"{label} {k + 1}", **line)
 
 
 def draw_band(ax: Axes, x: np.ndarray, draws: Components, interval: float = 0.95) -> None:
@@ -311,7 +318,7 @@ def draw_fits(
     matplotlib.figure.Figure
     """
     figure, ax = plt.subplots(figsize=(7.5, 4.2))
-    draw_sample(ax, sample)
+    draw_sample(ax, sample, finest=draws.sds.mean(axis=0).min())
     x = grid_over(sample)
     draw_band(ax, x, draws, interval)
     draw_components(ax, x, *(values.mean(axis=0) for values in draws), "component")
@@ -319,7 +326,7 @@ def draw_fits(
     if truth:
         ax.plot(x, np.exp(mixture_log_density(x, *truth)), color=TRUTH, linestyle=":", label="truth")
     ax.set_title("The sample and the mixture, two ways")
-    ax.legend(loc="best")
+    _legend_beside(ax)
     return figure
 
 
@@ -342,10 +349,11 @@ def draw_memberships(x: np.ndarray, curve: pd.DataFrame, sample: Sample, interva
     draw_sample(above, sample)
     above.set(xlabel=None, title="The sample, and which component each value belongs to")
     for k in range(sum(name.endswith("_low") for name in curve)):
-        below.fill_between(x, curve[f"p_{k}_low"], curve[f"p_{k}_high"], color=colour(k), alpha=0.25, linewidth=0)
-        below.plot(x, curve[f"p_{k}"], color=colour(k), label=f"component {k}")
-    below.set(xlabel="value (data units)", ylabel="probability", ylim=(0, 1.02))
-    below.legend(title=f"mean and {interval:.0%} interval", loc="center left", bbox_to_anchor=(1, 0.5))
+        name = f"p_{k + 1}"
+        below.fill_between(x, curve[f"{name}_low"], curve[f"{name}_high"], color=colour(k), alpha=0.25, linewidth=0)
+        below.plot(x, curve[name], color=colour(k), label=f"component {k + 1}")
+    below.set(xlabel=sample.axis, ylabel="probability", ylim=(0, 1.02))
+    _legend_beside(below, title=f"mean and {interval:.0%} interval")
     return figure
 
 

@@ -49,7 +49,7 @@ def play_figure(
 
     x = figures.grid_over(sample, POINTS)
     above, switches = _densities(sample, x, draws, em, truth, interval)
-    below, reader = _memberships(x, draws, interval, above.x_range, float(sample.quantile([0.5])[0]))
+    below, reader = _memberships(x, draws, interval, above.x_range, sample)
     steps = draws.thin(DRAWS)
     mixture = np.exp(mixture_log_density(x, *steps))
     parts = np.moveaxis(np.exp(component_log_density(x, *steps)), -1, 0)
@@ -63,7 +63,7 @@ def play_figure(
             "label": "posterior draw",
             "source": "draw",
             "count": len(mixture),
-            "columns": {"mixture": _packed(mixture), **{f"component {k}": _packed(p) for k, p in enumerate(parts)}},
+            "columns": {"mixture": _packed(mixture), **{f"component {k}": _packed(p) for k, p in enumerate(parts, 1)}},
         },
     }
     return {MIME: json.dumps(payload)}
@@ -104,8 +104,13 @@ def _densities(sample, x, draws, em, truth, interval):
     """The upper figure and its switches."""
     from bokeh.models import ColumnDataSource, Range1d
 
-    plot = _axes(300, "density (per data unit)", Range1d(float(x[0]), float(x[-1])))
-    heights, edges = np.histogram(sample.value, bins=figures.sample_edges(sample), weights=sample.count, density=True)
+    plot = _axes(300, sample.density_axis, Range1d(float(x[0]), float(x[-1])))
+    heights, edges = np.histogram(
+        sample.value,
+        bins=figures.sample_edges(sample, draws.sds.mean(axis=0).min()),
+        weights=sample.count,
+        density=True,
+    )
     plot.quad(
         left=edges[:-1],
         right=edges[1:],
@@ -148,14 +153,14 @@ def _densities(sample, x, draws, em, truth, interval):
         {
             "x": x,
             "mixture": np.exp(mixture_log_density(x, *one))[0],
-            **{f"component {k}": part for k, part in enumerate(parts.T)},
+            **{f"component {k}": part for k, part in enumerate(parts.T, 1)},
         },
         name="draw",
     )
     for k in range(parts.shape[-1]):
         plot.line(
             "x",
-            f"component {k}",
+            f"component {k + 1}",
             source=source,
             line_color=figures.colour(k),
             line_width=2,
@@ -176,21 +181,21 @@ def _densities(sample, x, draws, em, truth, interval):
     return plot, switches
 
 
-def _memberships(x, draws, interval, x_range, middle):
+def _memberships(x, draws, interval, x_range, sample):
     """The lower figure and what its reader says at each x.
 
     It starts where the first component is hardest to tell from the others; of
     such places, which can reach far into the tails, at the one nearest the middle.
     """
-    plot = _axes(200, "probability", x_range, "value (data units)")
+    plot = _axes(200, "probability", x_range, sample.axis)
     curve, components = summarise_memberships(x, draws, interval), []
     for k in range(len(draws[0][0])):
-        mean, low, high = (curve[f"p_{k}{end}"].to_numpy() for end in ("", "_low", "_high"))
+        mean, low, high = (curve[f"p_{k + 1}{end}"].to_numpy() for end in ("", "_low", "_high"))
         plot.varea(x=x, y1=low, y2=high, fill_color=figures.colour(k), fill_alpha=0.25)
         plot.line(x, mean, line_color=figures.colour(k), line_width=2)
         components.append(
             {
-                "label": f"component {k}",
+                "label": f"component {k + 1}",
                 "colour": figures.colour(k),
                 "mean": _packed(mean),
                 "low": _packed(low),
@@ -198,6 +203,6 @@ def _memberships(x, draws, interval, x_range, middle):
             }
         )
     plot.y_range.start, plot.y_range.end = 0, 1.02
-    certainty = abs(curve["p_0"].to_numpy() - 0.5)
-    far = np.where(certainty <= certainty.min() + 0.02, abs(x - middle), np.inf)
+    certainty = abs(curve["p_1"].to_numpy() - 0.5)
+    far = np.where(certainty <= certainty.min() + 0.02, abs(x - float(sample.quantile([0.5])[0])), np.inf)
     return plot, {"interval": interval, "start": int(np.argmin(far)), "components": components}

@@ -87,9 +87,9 @@ def _handles(sample, priors):
         )
 
     centers = [
-        linear(f"center of mean {k}", center, sample.low, sample.high) for k, center in enumerate(priors.mean_center)
+        linear(f"center of mean {k}", center, sample.low, sample.high) for k, center in enumerate(priors.mean_center, 1)
     ]
-    spreads = [logarithmic(f"sd of mean {k}", float(t) ** -0.5) for k, t in enumerate(priors.mean_precision)]
+    spreads = [logarithmic(f"sd of mean {k}", float(t) ** -0.5) for k, t in enumerate(priors.mean_precision, 1)]
     family = ipywidgets.Dropdown(
         options=SD_FAMILIES,
         value=priors.sd_family,

@@ -177,8 +177,8 @@ def statistics(sample: Sample, components: Components) -> dict[str, np.ndarray]:
     """
     w, mu, sigma = components
     k = w.shape[-1]
-    named = {f"w[{i}]": w[..., i] for i in range(k - 1)}
-    named |= {f"{name}[{i}]": values[..., i] for name, values in (("mu", mu), ("sigma", sigma)) for i in range(k)}
+    named = {f"w[{i + 1}]": w[..., i] for i in range(k - 1)}
+    named |= {f"{name}[{i + 1}]": values[..., i] for name, values in (("mu", mu), ("sigma", sigma)) for i in range(k)}
     return named | {"log likelihood": mixture_log_likelihood(sample, *components) @ sample.count}
 
 

@@ -90,7 +90,7 @@ def cover_truth(refitter: Refitter, scenario: Scenario, replicate: int, seed: in
     em = fit_em_proper(sample, 2, rng, starts=5)
     errors = em_standard_errors(sample, em)
     spread = {
-        f"{name}[{i}]": errors[field][i]
+        f"{name}[{i + 1}]": errors[field][i]
         for name, field, k in (("w", "weights", 1), ("mu", "means", 2), ("sigma", "sds", 2))
         for i in range(k)
     }

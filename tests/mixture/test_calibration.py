@@ -70,7 +70,7 @@ def test_what_is_ranked():
     truth = recipe.draw(rng)
     sample = recipe.simulate(truth, rng)
     ranked = statistics(sample, truth)
-    assert list(ranked) == ["w[0]", "mu[0]", "mu[1]", "sigma[0]", "sigma[1]", "log likelihood"]
+    assert list(ranked) == ["w[1]", "mu[1]", "mu[2]", "sigma[1]", "sigma[2]", "log likelihood"]
     assert np.isclose(ranked["log likelihood"], mixture_log_likelihood(sample, *truth).sum())
     many = statistics(sample, tuple(np.stack([each] * 3) for each in truth))
     assert all(np.allclose(many[name], ranked[name]) and many[name].shape == (3,) for name in ranked)
@@ -99,7 +99,7 @@ def test_a_right_model_passes(model):
 def test_a_wrong_prior_precision_is_caught():
     """The means' sd taken for a variance: precision 1 / sd where it should be 1 / sd^2."""
     wrong = replace(SMALL.priors, mean_precision=np.sqrt(SMALL.priors.mean_precision))
-    assert failures("marginal", wrong) & {"mu[0]", "mu[1]"}
+    assert failures("marginal", wrong) & {"mu[1]", "mu[2]"}
 
 
 @pytest.mark.slow
@@ -107,7 +107,7 @@ def test_a_wrong_prior_precision_is_caught():
 def test_an_sd_used_as_a_variance_is_caught(monkeypatch):
     right = room._log_density
     monkeypatch.setattr(room, "_log_density", lambda value, w, mu, sigma: right(value, w, mu, pt.sqrt(sigma)))
-    assert failures("marginal") >= {"sigma[0]", "sigma[1]"}
+    assert failures("marginal") >= {"sigma[1]", "sigma[2]"}
 
 
 @pytest.mark.slow
@@ -142,7 +142,7 @@ def test_coverage_is_counted_against_the_level():
             "n": 10,
             "weight": 0.5,
             "method": "EM",
-            "parameter": "mu[0]",
+            "parameter": "mu[1]",
             "level": level,
             "truth": 0.0,
             "estimate": e,

@@ -225,9 +225,9 @@ def test_memberships_of_a_file_are_streamed_and_right(values, tmp_path):
     written = pd.read_parquet(tmp_path / "m.parquet")
     right = summarise_memberships(values[:5000], posterior_draws(tree).thin(1000))
     assert np.allclose(written["value"], values[:5000])
-    assert np.abs(written["p_0"] - right["p_0"]).max() < 1e-5
+    assert np.abs(written["p_1"] - right["p_1"]).max() < 1e-5
     assert (
-        np.abs(written[["p_0_low", "p_1_high"]] - right[["p_0_low", "p_1_high"]]).max().max() < 0.01
+        np.abs(written[["p_1_low", "p_2_high"]] - right[["p_1_low", "p_2_high"]]).max().max() < 0.01
     )  # limits jump by a draw
 
 

@@ -26,7 +26,7 @@ def test_the_table_has_a_row_a_parameter_and_only_the_columns_that_are_known(exa
     full = compare_fits(tree, em.components, errors, sort_components(*TRUTH))
     assert list(full.columns) == ["parameter", "component", "truth", *always, "em_se", "difference_in_sds"]
     assert full[["parameter", "component"]].values.tolist() == [
-        [name, k] for name in ("w", "mu", "sigma") for k in (0, 1)
+        [name, k] for name in ("w", "mu", "sigma") for k in (1, 2)
     ]
     assert full["truth"].tolist() == [0.4, 0.6, 0.0, 4.0, 1.0, 1.5]
     assert_allclose(full["em_se"], np.concatenate(list(errors.values())))
@@ -38,7 +38,7 @@ def test_the_tables_numbers_are_those_of_the_draws(exact_fit):
         ("w", "mu", "sigma"), posterior_draws(exact_fit.tree), exact_fit.em.components, strict=True
     ):
         for k in (0, 1):
-            row, own = table.loc[(name, k)], draws[..., k].ravel()
+            row, own = table.loc[(name, k + 1)], draws[..., k].ravel()
             assert_allclose(row[["posterior_mean", "posterior_sd", "em"]].astype(float), [own.mean(), own.std(), em[k]])
             assert_allclose(row[["interval_low", "interval_high"]].astype(float), az.hdi(own, prob=0.8))
             assert row["difference_in_sds"] == pytest.approx((own.mean() - em[k]) / own.std())
@@ -66,8 +66,8 @@ def test_memberships_are_summarised_as_by_a_literal_loop(exact_fit, values):
     for i in range(len(frame)):
         share = np.array([membership_probabilities(sample, *(a[s] for a in draws))[i] for s in range(200)])
         mean = share.mean(axis=0)
-        assert_allclose(frame.loc[i, ["p_0", "p_1"]].astype(float), mean)
-        assert_allclose(frame.loc[i, ["p_0_low", "p_0_high"]].astype(float), az.hdi(share[:, 0], prob=0.9))
+        assert_allclose(frame.loc[i, ["p_1", "p_2"]].astype(float), mean)
+        assert_allclose(frame.loc[i, ["p_1_low", "p_1_high"]].astype(float), az.hdi(share[:, 0], prob=0.9))
         assert frame["entropy"][i] == pytest.approx(-(mean * np.log(mean)).sum())
     known = ["value"] if sample.exact else ["lower", "upper", "count"]
     assert_array_equal(frame[known], sample.frame()[known])
@@ -79,7 +79,7 @@ def test_many_memberships_are_those_of_each_value_alone(exact_fit):
     together = summarise_memberships(values, draws)
     for i in (0, 600, 1200):
         assert_allclose(together.iloc[i], summarise_memberships(values[i : i + 1], draws).iloc[0])
-    assert_allclose(together["p_0"] + together["p_1"], 1)
+    assert_allclose(together["p_1"] + together["p_2"], 1)
 
 
 def test_the_distance_of_two_posteriors_is_in_monte_carlo_errors(exact_fit, grouped_fit):

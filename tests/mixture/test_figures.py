@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,9 +12,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 from fits import simulated
+from matplotlib.patches import Rectangle
 
 from mixture.bayes.model import as_dataset, choose_priors
 from mixture.components import Components, component_log_density, mixture_log_density
+from mixture.data.sample import Sample
 from mixture.show import diagnostics, figures
 from mixture.show.interactive import DRAWS, MIME, POINTS, play_figure
 from mixture.show.prior_widgets import SD_FAMILIES, as_parameters, explore_priors
@@ -69,19 +72,44 @@ def test_short_names_become_words():
     figure, ax = plt.subplots()
     ax.set_title("sigma\n1", loc="left")
     ax.set(xlabel="mu", ylabel="Lag")
-    figures.spell_out_labels(figure)
+    figures.spell_out_labels(figure, "minutes")
     assert (ax.get_title("left"), ax.get_xlabel(), ax.get_ylabel()) == (
         "sd of component 1",
-        "mean (data units)",
+        "mean (minutes)",
         "lag (draws)",
     )
+
+
+def test_axes_say_what_was_measured_and_in_which_unit():
+    waiting = replace(SAMPLE, name="waiting", unit="min")
+    (ax,) = figures.draw_fits(waiting, CLOUD, EM).axes
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("waiting (min)", "density (per min)")
+    kept = Sample.of_frame(waiting.frame())
+    assert (kept.axis, kept.density_axis) == (waiting.axis, waiting.density_axis)
+
+
+def test_bins_are_as_narrow_as_the_narrowest_component():
+    sample = Sample.of_values(np.concatenate([np.linspace(0, 100, 150), np.linspace(49, 51, 50)]))
+    assert np.diff(figures.sample_edges(sample)).max() > 5
+    assert np.diff(figures.sample_edges(sample, finest=1.0)).max() <= 1.0
+
+
+def test_replicates_keep_what_lies_beyond_the_sample():
+    wide = CLOUD.map(lambda values: values[:3])._replace(sds=np.full((3, 2), 6.0))
+    figure = diagnostics.draw_replicates(SAMPLE, wide, np.random.default_rng(1))
+    steps = [patch for patch in figure.axes[0].patches if not isinstance(patch, Rectangle)]
+    assert len(steps) == 3
+    for patch in steps:
+        x, y = patch.get_xy().T
+        assert x.min() < SAMPLE.low and x.max() > SAMPLE.high
+        assert 0.7 < np.trapezoid(y, x) <= 1 + 1e-9  # a density over all values, those out of sight among them
 
 
 def test_chains_are_counted_in_whole_numbers():
     figure, ax = plt.subplots(figsize=(3, 6))
     ax.set(ylim=(0, 3), ylabel="Chain")
     assert any(tick % 1 for tick in ax.get_yticks()), "matplotlib by itself"
-    figures.spell_out_labels(figure)
+    figures.spell_out_labels(figure, "")
     assert not any(tick % 1 for tick in ax.get_yticks())
 
 
@@ -106,7 +134,7 @@ def test_a_component_keeps_its_colour_and_nothing_else_has_it():
     shared = {figures.EM, figures.TRUTH, figures.SAMPLE, figures.POSTERIOR, *figures.CHAIN}
     assert len(set(figures.COMPONENT)) == len(figures.COMPONENT) and not set(figures.COMPONENT) & shared
     lines = {line.get_label(): line.get_color() for line in main_figure().axes[0].lines}
-    assert lines["component 0"] == figures.colour(0) and lines["component 1"] == figures.colour(1)
+    assert lines["component 1"] == figures.colour(0) and lines["component 2"] == figures.colour(1)
     assert lines["EM"] == figures.EM and lines["truth"] == figures.TRUTH
 
 
@@ -122,7 +150,7 @@ def test_what_is_stepped_through_is_the_posterior(payload):
     np.testing.assert_allclose(columns["mixture"][-POINTS:], np.exp(mixture_log_density(x, *last))[0], rtol=1e-4)
     parts = np.exp(component_log_density(x, *last))[0]
     for k in range(2):
-        np.testing.assert_allclose(columns[f"component {k}"][-POINTS:], parts[:, k], rtol=1e-4, atol=1e-12)
+        np.testing.assert_allclose(columns[f"component {k + 1}"][-POINTS:], parts[:, k], rtol=1e-4, atol=1e-12)
 
 
 def test_what_is_read_are_probabilities_within_their_intervals(payload):

@@ -321,7 +321,7 @@ def ranks_table(fits=200):
                 {
                     "model": model,
                     "replicate": range(fits),
-                    "parameter": "mu[0]",
+                    "parameter": "mu[1]",
                     "rank": ranks,
                     "ess": ess,
                     "seconds": 2.0,
@@ -359,7 +359,7 @@ def test_what_is_not_calibrated_is_named():
     verdict = rank_uniformity.judge_ranks(ranks_table())
     text = say.calibration_text(verdict, 0.99)
     assert "- The **marginal** model is **calibrated**." in text
-    assert "The **latent** model is **NOT calibrated**; mu[0] leaves its band at rank 0.2" in text
+    assert "The **latent** model is **NOT calibrated**; mu[1] leaves its band at rank 0.2" in text
     assert "Not all 2 distributions" in text
     good = say.calibration_text(verdict[verdict["passed"]], 0.99)
     assert "All 1 distributions" in good and "NOT" not in good
@@ -388,7 +388,7 @@ def test_a_key_names_the_parts_and_all_code_that_a_study_rests_on(tmp_path, monk
 
 
 def coverage_table():
-    """100 samples of two scenarios; EM's intervals of mu[0] hold the truth half as often as they should in the second."""
+    """100 samples of two scenarios; EM's intervals of mu[1] hold the truth half as often as they should in the second."""
     rows = []
     for weight in (0.5, 0.8):
         for method in ("posterior", "EM"):
@@ -400,7 +400,7 @@ def coverage_table():
                         "n": 50,
                         "weight": weight,
                         "method": method,
-                        "parameter": "mu[0]",
+                        "parameter": "mu[1]",
                         "level": level,
                         "truth": 0.0,
                         "estimate": 0.5 + (-1) ** i,
@@ -417,12 +417,12 @@ def test_intervals_are_compared_where_they_fail():
     found = interval_coverage.summarise_coverage(coverage_table())
     top = interval_coverage.compare_intervals(found)
     assert (top.level, top.cases, top.em_failed, top.posterior_failed, top.rescued) == (0.95, 2, 1, 0, 1)
-    assert (top.worst["weight"], top.worst["parameter"]) == (0.8, "mu[0]")
+    assert (top.worst["weight"], top.worst["parameter"]) == (0.8, "mu[1]")
     assert (top.worst["em"], top.worst["posterior"]) == pytest.approx((0.48, 0.95), abs=0.011)
     assert top.em_missing == pytest.approx(0.1)
     text = say.coverage_text(top, 0.5, 0.4)
     assert "EM's 95% intervals **fail** in 1 of 2 cases; the posterior's hold in 1 of these." in text
-    assert "lowest for mu[0] with N = 50, 2 sds apart, weight 0.8" in text and "hold everywhere" in text
+    assert "lowest for mu[1] with N = 50, 2 sds apart, weight 0.8" in text and "hold everywhere" in text
     assert "in all 2 cases" in say.coverage_text(top._replace(em_failed=0, posterior_failed=1), 0.5, 0.4)
 
 
@@ -509,7 +509,9 @@ def test_recovery_is_drawn_by_its_names():
     )
     (ax,) = sweeps.draw_coverage(recovery, 0.95).axes
     assert [label.get_text() for label in ax.get_yticklabels()] == ["mean of component 1"]
-    assert "lowest is 75%, of `mu[1]` over the finished points" in say_of_sweep.recovery_caption(0.95, recovery)
+    assert "lowest is 75%, of the mean of component 1 over the finished points" in say_of_sweep.recovery_caption(
+        0.95, recovery
+    )
     assert say_of_sweep.recovery_table(pd.DataFrame()) == "The truth is not known."
 
 

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from mixture.check.verdict import Check
 from mixture.components import Components
+from mixture.data.sample import Sample
 from mixture.show.text.chains import CAUSES, CHECKS, check_line, verdict_text
 from mixture.show.text.comparison import answer_text, comparison_table, counts_table
-from mixture.show.text.fit import posterior_table, sensitivity_table
-from mixture.show.text.numbers import decimals_for, estimate, fixed
+from mixture.show.text.fit import posterior_table, priors_text, sensitivity_table
+from mixture.show.text.numbers import decimals_for, estimate, fixed, plus_minus
+from mixture.show.text.sample import described_table
 from mixture.show.text.wording import FUNCTIONS, write_anew
 
 GOOD = Check("largest R-hat", 1.0011, 1.01, True, "")
@@ -240,3 +242,32 @@ def test_an_output_that_records_nothing_stays():
 def test_what_cannot_be_written_anew_is_an_error(record):
     with pytest.raises((LookupError, TypeError)):
         write_anew({"output_type": "display_data", "data": {}, "metadata": {"wording": record}})
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "shown"),
+    [
+        (9.8962e-9, 9.2e-11, "9.896e−09\u00a0±\u00a09.2e−11"),
+        (9.8962e11, 9.2e9, "9.896e+11\u00a0±\u00a09.2e+09"),
+        (1e9 + 0.98961, 0.0092, "1,000,000,000.9896\u00a0±\u00a00.0092"),
+        (150.704, 0.45, "150.70\u00a0±\u00a00.45"),
+        (12345.0, 250.0, "12,345\u00a0±\u00a0250"),
+    ],
+)
+def test_numbers_of_any_scale_are_shown_to_the_digits_of_their_error(value, error, shown):
+    assert plus_minus(value, error) == shown
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1.0, 1e6, 1e12])
+def test_a_sample_is_described_to_four_digits_of_its_spread_wherever_its_axis_begins(scale):
+    for offset in (0.0, 1e3):
+        values = scale * (offset + np.array([1.0, 2.0, 2.5, 4.0]))
+        text = described_table(Sample.of_values(values).summary())
+        mean = float(text.loc["mean"].item().replace(",", "").replace("−", "-"))
+        assert mean == pytest.approx(values.mean(), abs=1e-3 * values.std())
+
+
+def test_priors_are_formulas_at_any_scale():
+    text = priors_text([1.6e-8, 145.0], [1 / 1.79e-8**2, 0.01], "lognormal", 1.495e-9, 1.0)
+    assert r"\mathrm{Normal}(1.600 \times 10^{-8}, 1.79 \times 10^{-8})" in text
+    assert r"\mu_{2} \sim \mathrm{Normal}(145, 10)" in text and r"\log(1.495 \times 10^{-9})" in text

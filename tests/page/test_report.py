@@ -166,7 +166,7 @@ def test_the_figure_plays(page):
     )
     before = reading.text
     assert re.search(
-        r"A value of [\d.−-]+ belongs to\s*component 0: [\d.]+% \([\d.]+% to [\d.]+%\)\s*component 1", before
+        r"A value of [\d.−-]+ belongs to\s*component 1: [\d.]+% \([\d.]+% to [\d.]+%\)\s*component 2", before
     )
     read.send_keys(Keys.HOME)
     assert reading.text != before and len(set(page.execute_script(seen, "place", "location"))) == 1

@@ -501,9 +501,10 @@ def test_the_default_run_folder(params, data, folder):
 def test_the_headline_has_truth_only_where_it_is_known(tmp_path):
     row = {
         "parameter": "mu",
-        "component": "0",
+        "component": "1",
         "truth": "150.0",
         "posterior_mean": "150.70423",
+        "posterior_sd": "0.45",
         "interval_low": "149.84",
         "interval_high": "151.59",
         "em": "150.7",
@@ -515,13 +516,14 @@ def test_the_headline_has_truth_only_where_it_is_known(tmp_path):
         path.write_text(",".join(shown) + "\n" + ",".join(shown.values()) + "\n")
         header, line = cli.headline_lines(path)
         assert ("truth" in header) == known
+        truth = ["150.00"] if known else []
         assert line.split() == [
-            "mu[0]",
-            *(["150"] if known else []),
-            "150.7",
-            "149.8",
+            *"mean of component 1".split(),
+            *truth,
+            "150.70",
+            "149.84",
             "to",
-            "151.6",
-            "150.7",
-            "0.005128",
+            "151.59",
+            "150.70",
+            "0.01",
         ]

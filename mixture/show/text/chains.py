@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from mixture.show.text.numbers import counted, fixed, listed, plus_minus, short
+from mixture.show.text.numbers import counted, fixed, listed, on_axis, plus_minus, short
 from mixture.show.text.wording import caption, wording
 
 PASSED, FAILED, CAUTION = "✓", "✗", "⚠"
@@ -184,7 +184,9 @@ def modes_table(modes: pd.DataFrame) -> pd.DataFrame:
     columns = {
         "share of draws": [f"{held:.1%}" for held in some["held"]],
         "by chain": [f"{least:.1%} to {most:.1%}" for least, most in zip(some["least"], some["most"], strict=True)],
-        **{name: [_rounded(values) for values in some[name]] for name in ("weights", "means", "sds")},
+        "weights": some["weights"].map(_rounded),
+        "means": [_on_axis(*each) for each in zip(some["means"], some["sds"], strict=True)],
+        "sds": some["sds"].map(_rounded),
     }
     return pd.DataFrame(columns, index=pd.RangeIndex(1, len(some) + 1, name="mode"))
 
@@ -201,7 +203,7 @@ def modes_text(modes: pd.DataFrame) -> str:
     if len(large) < 2:
         return "One mode holds nearly all of the posterior: the sample leaves nothing of that kind open."
     readings = "; ".join(
-        f"{row['held']:.0%} for means around {_rounded(row['means'])}" for row in large.to_dict("records")
+        f"{row['held']:.0%} for means around {_on_axis(row['means'], row['sds'])}" for row in large.to_dict("records")
     )
     return (
         f"The posterior has **{len(large)} modes** of weight, {'each' if len(large) > 2 else 'both'} an answer that the sample "
@@ -215,7 +217,9 @@ def groups_table(groups: pd.DataFrame) -> pd.DataFrame | str:
     """The groups of chains that disagree; `groups` is from `classify_chains`."""
     if not len(groups):
         return "No group of chains stands apart."
-    return groups.rename(columns={"log_posterior": "log posterior"}).map(_rounded).set_index("chains")
+    means = [_on_axis(*each) for each in zip(groups["means"], groups["sds"], strict=True)]
+    rounded = groups.rename(columns={"log_posterior": "log posterior"}).map(_rounded).assign(means=means)
+    return rounded.set_index("chains")
 
 
 @caption
@@ -284,6 +288,11 @@ def prediction_caption(elpd: float, elpd_error: float, pareto_k: float) -> str:
         f"Leave-one-out predictive ranks, difference from uniform; expected log predictive density "
         f"{plus_minus(elpd, elpd_error)}, largest Pareto k {fixed(pareto_k, 2)}."
     )
+
+
+def _on_axis(means, sds):
+    """Means, to two digits of their components' sds."""
+    return "; ".join(on_axis(*each, 3) for each in zip(means, sds, strict=True))
 
 
 def _rounded(value):

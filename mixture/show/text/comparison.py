@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from mixture.show.text.numbers import QUANTITIES, decimals_for, estimate, fixed, listed, plus_minus
-from mixture.show.text.wording import caption, wording
+from mixture.show.text.wording import caption, component_numbers, wording
 
 
 @wording
@@ -16,7 +16,7 @@ def maximum_table(
     for name, values, field in (("weight", weights, "weights"), ("mean", means, "means"), ("sd", sds, "sds")):
         columns[name] = [estimate(*each) for each in zip(values, errors[field], strict=True)]
         columns[f"error of {name}"] = [estimate(error, error) for error in errors[field]]
-    return pd.DataFrame(columns).rename_axis("component")
+    return pd.DataFrame(columns, index=component_numbers(len(weights)))
 
 
 @wording
@@ -123,6 +123,14 @@ def membership_caption(interval: float, unsure: float) -> str:
         f"Posterior mean membership probability with its {interval:.0%} interval; {unsure:.1%} of the values have no "
         "component with probability 0.9 or more."
     )
+
+
+@wording
+def membership_table(membership: pd.DataFrame) -> pd.DataFrame:
+    """Rows of `summarise_memberships`, probabilities to four decimals."""
+    probabilities = [name for name in membership if name.startswith("p_")]
+    rounded = membership[probabilities].map(lambda p: fixed(p, 4))
+    return membership.astype(object).assign(**rounded, entropy=membership["entropy"].map(lambda h: fixed(h, 4)))
 
 
 @wording
@@ -242,7 +250,7 @@ def answer_text(n: int, means: dict[str, list[float]], sds: dict[str, list[float
     rows = zip(*(values[field] for field in ("weights", "means", "sds") for values in (means, sds)), strict=True)
     parts = [
         f"{plus_minus(m, dm)} with sd {plus_minus(s, ds)}"
-        + (f", holding {100 * w:.{decimals_for(100 * dw, 1)}f}% of the values" if len(means["weights"]) > 1 else "")
+        + (f", holding {fixed(100 * w, decimals_for(100 * dw, 1))}% of the values" if len(means["weights"]) > 1 else "")
         for w, dw, m, dm, s, ds in rows
     ]
     components = f"{len(parts)} Gaussian component{'s' if len(parts) > 1 else ''}"

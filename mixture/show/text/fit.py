@@ -2,17 +2,17 @@
 
 import pandas as pd
 
-from mixture.show.text.numbers import QUANTITIES, component_name, decimals_for, fixed
-from mixture.show.text.wording import caption, wording
+from mixture.show.text.numbers import QUANTITIES, as_latex, component_name, decimals_for, fixed, on_axis
+from mixture.show.text.wording import caption, component_numbers, wording
 
 # ArviZ's names for the columns of a summary.
 COLUMNS = {"ess_bulk": "bulk ESS", "ess_tail": "tail ESS", "r_hat": "R\u2011hat", "mcse_mean": "error of mean"}
 
 SD_PRIORS = {
-    "uniform": r"\mathrm{{Uniform}}(0, {0:.4g})",
-    "halfnormal": r"\mathrm{{HalfNormal}}({0:.4g})",
-    "lognormal": r"\mathrm{{LogNormal}}(\log {0:.4g}, 1)",
-    "hierarchical": r"\beta^{{1/2}} \, \mathrm{{Gamma}}(2, 1)^{{-1/2}}, \quad \beta \sim \mathrm{{Gamma}}(0.2, 10 / {0:.4g}^2)",
+    "uniform": r"\mathrm{{Uniform}}(0, {0})",
+    "halfnormal": r"\mathrm{{HalfNormal}}({0})",
+    "lognormal": r"\mathrm{{LogNormal}}(\log({0}), 1)",
+    "hierarchical": r"\beta^{{1/2}} \, \mathrm{{Gamma}}(2, 1)^{{-1/2}}, \quad \beta \sim \mathrm{{Gamma}}(0.2, 10 / ({0})^2)",
 }
 
 
@@ -30,11 +30,20 @@ def priors_text(
     concentrations = ", ".join([f"{weight_concentration:g}"] * len(mean_center))
     lines = [rf"w \sim \mathrm{{Dirichlet}}({concentrations})"]
     lines += [
-        rf"\mu_{{{k}}} \sim \mathrm{{Normal}}({center:.4g}, {precision**-0.5:.4g})"
-        for k, (center, precision) in enumerate(zip(mean_center, mean_precision, strict=True))
+        rf"\mu_{{{k}}} \sim \mathrm{{Normal}}({_place(center, precision**-0.5)}, {_size(precision**-0.5)})"
+        for k, (center, precision) in enumerate(zip(mean_center, mean_precision, strict=True), 1)
     ]
-    lines += [rf"\sigma_k \sim {SD_PRIORS[sd_family].format(sd_scale)}"]
+    lines += [rf"\sigma_k \sim {SD_PRIORS[sd_family].format(_size(sd_scale))}"]
     return "\n\n".join(f"$${line}$$" for line in lines)
+
+
+def _place(value, spread):
+    text = on_axis(value, spread)
+    return as_latex(text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text)
+
+
+def _size(value):
+    return as_latex(f"{value:.4g}")
 
 
 @caption
@@ -49,9 +58,12 @@ def prior_caption(drawn: int, covered: float) -> str:
 @wording
 def em_table(weights: list[float], means: list[float], sds: list[float]) -> pd.DataFrame:
     """EM's best maximum, which half of the chains start near."""
-    return pd.DataFrame(
-        {"weight": [fixed(w, 2) for w in weights], "mean": [f"{m:.5g}" for m in means], "sd": [f"{s:.4g}" for s in sds]}
-    ).rename_axis("component")
+    columns = {
+        "weight": [fixed(w, 2) for w in weights],
+        "mean": [on_axis(m, s) for m, s in zip(means, sds, strict=True)],
+        "sd": [on_axis(s, s) for s in sds],
+    }
+    return pd.DataFrame(columns, index=component_numbers(len(weights)))
 
 
 @wording

@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from mixture.show.text.numbers import as_code, fixed
-from mixture.show.text.wording import caption, wording
+from mixture.show.text.numbers import as_code, fixed, on_axis
+from mixture.show.text.wording import caption, component_numbers, wording
 
 
 @wording
@@ -31,9 +31,10 @@ def sample_text(summary: dict[str, Any], data: str | None, n_true: int, seed: in
         else f" They are kept as counts in {summary['rows']:,} cells {summary['width']:.3g} wide."
     )
     left_out = f" {dropped:,} missing values were left out." if dropped else ""
+    low, high, mean, sd = (on_axis(summary[name], summary["sd"]) for name in ("low", "high", "mean", "sd"))
     return (
-        f"The sample holds **{summary['n']:,} values** {source}. They run from {summary['low']:.4g} to "
-        f"{summary['high']:.4g}, with mean {summary['mean']:.4g} and standard deviation {summary['sd']:.4g}.{kept}{left_out}"
+        f"The sample holds **{summary['n']:,} values** {source}. They run from {low} to {high}, with mean {mean} and standard "
+        f"deviation {sd}.{kept}{left_out}"
     )
 
 
@@ -58,17 +59,21 @@ def drawn_table(drawn: pd.DataFrame, weights: list[float], means: list[float], s
         "sd drawn": drawn["std"],
     }
     rounded = {
-        name: values if name == "observations" else [f"{value:.4g}" for value in values]
+        name: values
+        if name == "observations"
+        else [on_axis(value, sd if "mean" in name else value) for value, sd in zip(values, sds, strict=True)]
         for name, values in columns.items()
     }
-    return pd.DataFrame(rounded, index=pd.RangeIndex(len(drawn), name="component"))
+    return pd.DataFrame(rounded, index=component_numbers(len(drawn)))
 
 
 @wording
 def described_table(summary: dict[str, Any]) -> pd.DataFrame:
     """Mean, sd and quantiles of a sample whose components nobody knows; `summary` is from `Sample.summary`."""
     numbers = {"mean": summary["mean"], "sd": summary["sd"], **summary["quantiles"]}
-    return pd.DataFrame({"data units": [f"{value:.4g}" for value in numbers.values()]}, index=list(numbers))
+    return pd.DataFrame(
+        {summary["unit"]: [on_axis(value, summary["sd"]) for value in numbers.values()]}, index=list(numbers)
+    )
 
 
 @caption
@@ -82,4 +87,5 @@ def sample_caption(n: int, simulated: bool) -> str:
 def sample_alt(n: int, low: float, high: float, n_true: int) -> str:
     """Of the histogram, for who cannot see it; `n_true` is 0 where no component is known."""
     true = f" and the densities of {n_true} true components" if n_true else ""
-    return f"Histogram of {fixed(n, 0)} values between {low:.4g} and {high:.4g} with a kernel density{true}."
+    low, high = (on_axis(end, high - low, 3) for end in (low, high))
+    return f"Histogram of {fixed(n, 0)} values between {low} and {high} with a kernel density{true}."

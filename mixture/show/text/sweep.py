@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from mixture.show.text.numbers import QUANTITIES
 from mixture.show.text.wording import caption, wording
 
 NONE_UNTRUSTED = "No finished point is untrusted."
@@ -69,7 +70,12 @@ def recovery_table(recovery: pd.DataFrame) -> pd.DataFrame | str:
     """Bias, error and coverage of each parameter; `recovery` is empty where the truth is not known."""
     if recovery.empty:
         return "The truth is not known."
-    return recovery.set_index("parameter").drop(columns=["coverage_low", "coverage_high"]).round(3)
+    names = [
+        f"{QUANTITIES[name]} of component {component}"
+        for name, component in zip(recovery["parameter"], recovery["component"], strict=True)
+    ]
+    left_out = ["parameter", "component", "coverage_low", "coverage_high"]
+    return recovery.drop(columns=left_out).set_axis(pd.Index(names, name="parameter")).round(3)
 
 
 @caption
@@ -78,7 +84,7 @@ def recovery_caption(interval: float, recovery: pd.DataFrame) -> str:
     lowest = recovery.loc[recovery["coverage"].idxmin()]
     return (
         f"Coverage of the {interval:.0%} intervals; the lowest is {lowest['coverage']:.0%}, of "
-        f"`{lowest['parameter']}[{lowest['component']}]` over the {lowest['of']} points."
+        f"the {QUANTITIES[lowest['parameter']]} of component {lowest['component']} over the {lowest['of']} points."
     )
 
 

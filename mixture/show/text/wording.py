@@ -19,6 +19,11 @@ RECORD, ALT_RECORD = "wording", "alt"
 FUNCTIONS = {}
 
 
+def component_numbers(k: int) -> pd.RangeIndex:
+    """The components of a table, counted from 1."""
+    return pd.RangeIndex(1, k + 1, name="component")
+
+
 class Text(str):
     """Markdown."""
 
