@@ -56,7 +56,7 @@ def play_figure(
     figure = column(above, below, sizing_mode="stretch_width")
     payload = {
         "figure": json_item(figure),
-        "x": _packed(x),
+        "x": _packed(x, "<f8"),  # places far from zero need all digits
         "switches": switches,
         "reader": reader,
         "stepper": {
@@ -69,9 +69,9 @@ def play_figure(
     return {MIME: json.dumps(payload)}
 
 
-def _packed(values):
-    """Numbers as base64 of 32-bit floats, row after row; the page knows the length of a row."""
-    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
+def _packed(values, kind="<f4"):
+    """Numbers as base64 of floats, row after row; the page knows the length of a row."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype=kind).tobytes()).decode()
 
 
 def _axes(height, y_label, x_range, x_label=None):

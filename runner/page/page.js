@@ -32,8 +32,8 @@
   addEventListener("scroll", () => { if (!waiting) { waiting = true; requestAnimationFrame(mark); } }, { passive: true });
   if (links.length) mark();
 
-  // Figures to play with: Bokeh draws, these hands move. See mixture/play.py for the words.
-  const numbers = text => new Float32Array(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer);
+  // Figures to play with: Bokeh draws, these hands move. See mixture/show/interactive.py for the words.
+  const numbers = (text, kind = Float32Array) => new kind(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer);
   const make = (tag, text, settings) => {
     const element = Object.assign(document.createElement(tag), settings);
     if (text) element.textContent = text;
@@ -61,7 +61,7 @@
     place.hidden = false;
     figure.classList.add("playing");
     const views = await Bokeh.embed.embed_item(data.figure, drawing);
-    const models = [...views.roots][0].model.references(), x = numbers(data.x);
+    const models = [...views.roots][0].model.references(), x = numbers(data.x, Float64Array);
     const named = name => [...models].filter(model => model.name === name);
 
     const set = make("fieldset"), boxes = {};
@@ -92,9 +92,10 @@
       ({ label, colour, ...Object.fromEntries(Object.entries(ends).map(([end, text]) => [end, numbers(text)])) }));
     const reading = make("p", "", { className: "reading" }), percent = p => `${(100 * p).toFixed(p > 0.001 && p < 0.0995 || p > 0.9005 && p < 0.999 ? 1 : 0)}%`;
     reading.setAttribute("aria-live", "polite");
-    const spans = named("place"), digits = Math.max(0, 3 - Math.floor(Math.log10(x[x.length - 1] - x[0])));
+    const spans = named("place"), span = x[x.length - 1] - x[0],
+      digits = Math.max(0, 3 - Math.floor(Math.log10(span))), long = digits > 6 || span > 1e7;
     const look = () => {
-      const i = +read.input.value, at = x[i].toFixed(digits);
+      const i = +read.input.value, at = long ? x[i].toExponential(3) : x[i].toFixed(digits);
       spans.forEach(span => { span.location = x[i]; });
       read.output.textContent = at;
       read.input.setAttribute("aria-valuetext", at);

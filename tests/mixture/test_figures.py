@@ -38,8 +38,8 @@ def look():
     plt.close("all")
 
 
-def unpacked(text):
-    return np.frombuffer(base64.b64decode(text), "<f4")
+def unpacked(text, kind="<f4"):
+    return np.frombuffer(base64.b64decode(text), kind)
 
 
 def main_figure():
@@ -144,7 +144,7 @@ def payload():
 
 
 def test_what_is_stepped_through_is_the_posterior(payload):
-    x, columns = unpacked(payload["x"]), {name: unpacked(text) for name, text in payload["stepper"]["columns"].items()}
+    x, columns = unpacked(payload["x"], "<f8"), {name: unpacked(text) for name, text in payload["stepper"]["columns"].items()}
     assert payload["stepper"]["count"] == DRAWS and len(x) == POINTS
     last = tuple(values[-1:] for values in CLOUD)
     np.testing.assert_allclose(columns["mixture"][-POINTS:], np.exp(mixture_log_density(x, *last))[0], rtol=1e-4)
@@ -164,7 +164,7 @@ def test_what_is_read_are_probabilities_within_their_intervals(payload):
 def test_what_is_undecided_everywhere_is_read_in_the_middle():
     same = CLOUD.map(lambda values: np.repeat(values[:, :1], 2, axis=1))
     payload = json.loads(play_figure(SAMPLE, same._replace(weights=np.full((100, 2), 0.5)), EM)[MIME])
-    assert abs(unpacked(payload["x"])[payload["reader"]["start"]] - np.median(SAMPLE.value)) < 0.1
+    assert abs(unpacked(payload["x"], "<f8")[payload["reader"]["start"]] - np.median(SAMPLE.value)) < 0.1
 
 
 def test_the_switches_are_what_there_is_to_show(payload):
