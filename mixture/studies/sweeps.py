@@ -2,6 +2,7 @@
 
 import os
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -167,6 +168,86 @@ def _recovery(some, name):
     }
 
 
+def by_value(results: pd.DataFrame, swept: list[str]) -> pd.DataFrame:
+    """What came of the points by each value of each swept parameter, the others pooled.
+
+    Parameters
+    ----------
+    results, swept :
+        From `load_results`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a parameter and value, in order of the values where these are numbers: points, trusted (share of the
+        points), seconds (median of a finished point); and where the truth is known, over the finished points' weights,
+        means and sds: bias and rmse of the posterior mean in posterior sds, coverage of the intervals.
+    """
+    rows, estimates = [], _estimates(results)
+    for name in swept:
+        numeric = pd.api.types.is_numeric_dtype(results[name])
+        labels = results[name].map(format_parameter)
+        order = results[name].sort_values() if numeric else results[name]
+        for label in dict.fromkeys(order.map(format_parameter)):
+            some = points_of(results[labels == label])
+            row = {"parameter": name, "value": label, "number": float(some[name].iloc[0]) if numeric else np.nan}
+            row |= {"points": len(some), "trusted": (some["outcome"] == "trusted").mean()}
+            row |= {"seconds": some["seconds_total"].median() if "seconds_total" in some else np.nan}
+            own = estimates[estimates["point"].isin(some["point"])]
+            if len(own):
+                off = own["off"]
+                row |= {"bias": off.mean(), "rmse": np.sqrt((off**2).mean()), "coverage": own["held"].mean()}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _estimates(results):
+    """How far each posterior mean of a finished point is off the truth, in posterior sds, and whether its interval holds it."""
+    finished, parts = results[results["status"] == "finished"], []
+    for name in (name for name in QUANTITIES if f"{name}_truth" in results):
+        some = finished.dropna(subset=[f"{name}_truth"])
+        some = some[some[f"{name}_posterior_sd"] > 0]  # the weight of a single component is 1
+        truth = some[f"{name}_truth"]
+        off = (some[f"{name}_posterior_mean"] - truth) / some[f"{name}_posterior_sd"]
+        held = truth.between(some[f"{name}_interval_low"], some[f"{name}_interval_high"])
+        parts.append(pd.DataFrame({"point": some["point"], "off": off, "held": held}))
+    return pd.concat(parts) if parts else pd.DataFrame({"point": [], "off": [], "held": []})
+
+
+def longest_axis(table: pd.DataFrame) -> str:
+    """The swept parameter of the most numeric values; `table` is from `by_value`."""
+    return table.dropna(subset=["number"])["parameter"].value_counts().index[0]
+
+
+def draw_by_value(table: pd.DataFrame, name: str, interval: float) -> Figure:
+    """Bias, coverage and seconds against a swept parameter whose values are numbers.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `by_value`.
+    name : str
+        The parameter.
+    interval : float
+        The intervals' own probability.
+    """
+    some = table[table["parameter"] == name]
+    kinds = {
+        "bias": ("bias of the posterior mean (sds)", 0.0),
+        "coverage": ("share of intervals that hold the truth", interval),
+        "seconds": ("median seconds of a point", None),
+    }
+    kinds = {column: about for column, about in kinds.items() if column in some and some[column].notna().any()}
+    figure, axes = plt.subplots(1, len(kinds), figsize=(3.6 * len(kinds) + 0.4, 3.4), squeeze=False)
+    positive = (some["number"] > 0).all() and some["number"].max() > 20 * some["number"].min()
+    for ax, (column, (label, nominal)) in zip(axes[0], kinds.items(), strict=True):
+        ax.plot(some["number"], some[column], "o-", color=figures.CHAIN[0])
+        if nominal is not None:
+            ax.axhline(nominal, color=figures.TRUTH, linestyle=":")
+        ax.set(xlabel=name, ylabel=label, xscale="log" if positive else "linear")
+    return figure
+
+
 def draw_coverage(table: pd.DataFrame, interval: float) -> Figure:
     """Coverage by parameter with its interval, beside the nominal `interval`.
 
@@ -237,7 +318,12 @@ def total_seconds(results: pd.DataFrame, seconds: pd.DataFrame) -> dict[str, Any
 
 
 def list_points(
-    results: pd.DataFrame, swept: list[str], outcome: str, notebook: str | None = None, limit: int = 50
+    results: pd.DataFrame,
+    swept: list[str],
+    outcome: str,
+    run_dir: str | os.PathLike,
+    notebook: str | None = None,
+    limit: int = 50,
 ) -> tuple[list[dict[str, Any]], int]:
     """The points of one outcome, with the reason and a link to the notebook that shows it.
 
@@ -247,6 +333,8 @@ def list_points(
         From `load_results`.
     outcome : str
         One of `OUTCOMES`.
+    run_dir : path-like
+        The sweep's folder: a point that has a page there is linked to it, any other to its notebook.
     notebook : str, optional
         The stage to link to where the point does not name the one that failed.
     limit : int
@@ -255,7 +343,7 @@ def list_points(
     Returns
     -------
     rows : list of dict
-        The swept parameters as text, why, stage (or None) and folder.
+        The swept parameters as text, why, shows (a page, a notebook or None) and folder.
     left : int
         Points beyond the limit.
     """
@@ -267,9 +355,15 @@ def list_points(
         why = point["error"] if outcome == "failed" else point.get("failed_checks", "")
         rows.append(
             {name: format_parameter(point[name]) for name in names}
-            | {"why": str(why), "stage": stage, "folder": f"points/{point['point']}"}
+            | {"why": str(why), **_place(Path(run_dir), f"points/{point['point']}", stage)}
         )
     return rows, max(0, len(points) - limit)
+
+
+def _place(top, folder, stage):
+    """Where a point's folder lies below the sweep's, and the file in it that shows what came of the point."""
+    page = "report.html" if (top / folder / "report.html").exists() else None
+    return {"folder": folder, "shows": page or (f"{stage}.ipynb" if stage else None)}
 
 
 def failed_checks(results: pd.DataFrame) -> dict[str, int]:

@@ -144,7 +144,10 @@ def payload():
 
 
 def test_what_is_stepped_through_is_the_posterior(payload):
-    x, columns = unpacked(payload["x"], "<f8"), {name: unpacked(text) for name, text in payload["stepper"]["columns"].items()}
+    x, columns = (
+        unpacked(payload["x"], "<f8"),
+        {name: unpacked(text) for name, text in payload["stepper"]["columns"].items()},
+    )
     assert payload["stepper"]["count"] == DRAWS and len(x) == POINTS
     last = tuple(values[-1:] for values in CLOUD)
     np.testing.assert_allclose(columns["mixture"][-POINTS:], np.exp(mixture_log_density(x, *last))[0], rtol=1e-4)

@@ -243,15 +243,50 @@ def test_the_map_shows_the_worst_of_each_cell_and_how_many_can_be_trusted():
     assert accounts.draw_outcomes(worst, shares).axes
 
 
-def test_the_list_of_points_links_to_what_shows_why():
+def test_points_are_pooled_by_each_swept_value():
+    """Honest posteriors of unit sd at N = 10; at N = 1,000 their means are two sds too high and their intervals too short."""
+    rng, n = np.random.default_rng(1), 1000
+    made = laid_out(n_samples=np.repeat([1000, 10], n), sds=[[1, 2], [3, 4]] * n, outcome=["trusted", "untrusted"] * n)
+    off = rng.normal(size=2 * n) + np.repeat([2.0, 0.0], n)
+    made = made.assign(component=1, seconds_total=np.repeat([5.0, 3.0], n), mu_truth=7.0, mu_posterior_sd=1.0)
+    made = made.assign(mu_posterior_mean=7 + off, mu_interval_low=7 + off - 1.96, mu_interval_high=7 + off + 1.96)
+    table = accounts.by_value(made, ["n_samples", "sds"])
+    assert list(zip(table["parameter"], table["value"], strict=True)) == [
+        ("n_samples", "10"),
+        ("n_samples", "1,000"),
+        ("sds", "[1, 2]"),
+        ("sds", "[3, 4]"),
+    ]
+    np.testing.assert_allclose(table["bias"][:2], [0, 2], atol=0.15)
+    np.testing.assert_allclose(table["coverage"][:2], [0.95, 0.484], atol=0.05)
+    assert table["trusted"].tolist() == [0.5, 0.5, 1.0, 0.0] and table["seconds"].tolist()[:2] == [3.0, 5.0]
+    words = say.by_value_table(table)
+    assert words.loc["n_samples = 1,000", "points"] == "1,000" and words.loc["sds = [3, 4]", "trusted"] == "0%"
+    assert accounts.longest_axis(table) == "n_samples"
+    assert [ax.get_xscale() for ax in accounts.draw_by_value(table, "n_samples", 0.95).axes] == ["log"] * 3
+    unknown = accounts.by_value(made.drop(columns="mu_truth"), ["n_samples"])
+    assert "coverage" not in unknown and len(accounts.draw_by_value(unknown, "n_samples", 0.95).axes) == 1
+    assert "Nothing was swept" in say.by_value_table(accounts.by_value(made, []))
+
+
+def test_the_list_of_points_links_to_what_shows_why(tmp_path):
     made = laid_out(n_samples=[10, 20, 30], seed=1, outcome=["failed", "trusted", "failed"], stage=["02_x", None, None])
     made["error"] = ["a | b\nc", None, "its worker died"]
-    lines = say.failed_points_text(*accounts.list_points(made, ["n_samples"], "failed")).splitlines()
-    assert lines[0] == "| n_samples | why | notebook |"
-    assert lines[2:] == ["| 10 | a / b c | [02_x](points/p0/02_x.ipynb) |", "| 30 | its worker died | points/p2 |"]
-    cut = say.failed_points_text(*accounts.list_points(made, ["n_samples"], "failed", limit=1))
+    lines = say.failed_points_text(*accounts.list_points(made, ["n_samples"], "failed", tmp_path)).splitlines()
+    assert lines[0] == "| n_samples | why | see |"
+    assert lines[2:] == [
+        "| 10 | a / b c | [02_x.ipynb](points/p0/02_x.ipynb) |",
+        "| 30 | its worker died | points/p2 |",
+    ]
+    (tmp_path / "points" / "p0").mkdir(parents=True)
+    (tmp_path / "points" / "p0" / "report.html").touch()
+    shown = say.failed_points_text(*accounts.list_points(made, ["n_samples"], "failed", tmp_path))
+    assert "[report.html](points/p0/report.html)" in shown
+    cut = say.failed_points_text(*accounts.list_points(made, ["n_samples"], "failed", tmp_path, limit=1))
     assert cut.endswith("and 1 more in results.parquet")
-    assert say.failed_points_text(*accounts.list_points(made, ["n_samples"], "untrusted")) == "No point failed."
+    assert (
+        say.failed_points_text(*accounts.list_points(made, ["n_samples"], "untrusted", tmp_path)) == "No point failed."
+    )
 
 
 # -- the worker -------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from mixture.show.text.numbers import QUANTITIES
+from mixture.show.text.numbers import QUANTITIES, fixed
 from mixture.show.text.wording import caption, wording
 
 NONE_UNTRUSTED = "No finished point is untrusted."
@@ -43,12 +43,12 @@ def failed_checks_table(counts: dict[str, int]) -> pd.DataFrame | str:
 
 def _points_table(rows, left):
     """Points as a Markdown table, each with a link to the notebook that shows why."""
-    names = [name for name in rows[0] if name not in ("why", "stage", "folder")]
-    lines = [f"| {' | '.join([*names, 'why', 'notebook'])} |", f"|{' --- |' * (len(names) + 2)}"]
+    names = [name for name in rows[0] if name not in ("why", "shows", "folder")]
+    lines = [f"| {' | '.join([*names, 'why', 'see'])} |", f"|{' --- |' * (len(names) + 2)}"]
     for row in rows:
         why = " ".join(row["why"].replace("|", "/").split())
-        stage, folder = row["stage"], row["folder"]
-        link = f"[{stage}]({folder}/{stage}.ipynb)" if stage else folder
+        shows, folder = row["shows"], row["folder"]
+        link = f"[{shows}]({folder}/{shows})" if shows else folder
         lines.append(f"| {' | '.join([*(row[name] for name in names), why, link])} |")
     return "\n".join(lines) + (f"\n\nand {left} more in results.parquet" if left else "")
 
@@ -63,6 +63,41 @@ def failed_points_text(rows: list[dict[str, Any]], left: int) -> str:
 def untrusted_points_text(rows: list[dict[str, Any]], left: int) -> str:
     """The points that finished and cannot be trusted; arguments as `list_points` returns them."""
     return _points_table(rows, left) if rows else NONE_UNTRUSTED
+
+
+@wording
+def by_value_table(table: pd.DataFrame) -> pd.DataFrame | str:
+    """The points by swept value; `table` is from `by_value`."""
+    if table.empty:
+        return "Nothing was swept: the points differ by chance alone."
+    columns = {
+        "points": [fixed(n, 0) for n in table["points"]],
+        "trusted": [f"{share:.0%}" for share in table["trusted"]],
+        **{
+            words: [fixed(value, 2) for value in table[name]]
+            for name, words in (("bias", "bias (sds)"), ("rmse", "error (sds)"))
+            if name in table
+        },
+        **({"coverage": [f"{c:.0%}" for c in table["coverage"]]} if "coverage" in table else {}),
+        "seconds": [fixed(s, 1) for s in table["seconds"]],
+    }
+    rows = [f"{name} = {value}" for name, value in zip(table["parameter"], table["value"], strict=True)]
+    return pd.DataFrame(columns, index=pd.Index(rows, name="points with"))
+
+
+@caption
+def by_value_caption(name: str, interval: float) -> str:
+    """Below the figure of what came of the points by value."""
+    return (
+        f"Over {name}: what the posterior mean is off on average, in posterior sds, the share of {interval:.0%} intervals that "
+        "hold the truth, and seconds; dotted what is promised."
+    )
+
+
+@wording
+def by_value_alt(name: str) -> str:
+    """For who cannot see it."""
+    return f"Bias, coverage and seconds against {name}, a panel each."
 
 
 @wording
