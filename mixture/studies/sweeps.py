@@ -233,9 +233,9 @@ def draw_by_value(table: pd.DataFrame, name: str, interval: float) -> Figure:
     """
     some = table[table["parameter"] == name]
     kinds = {
-        "bias": ("bias of the posterior mean (sds)", 0.0),
-        "coverage": ("share of intervals that hold the truth", interval),
-        "seconds": ("median seconds of a point", None),
+        "bias": ("bias, posterior sds", 0.0),
+        "coverage": ("coverage", interval),
+        "seconds": ("seconds of a point, median", None),
     }
     kinds = {column: about for column, about in kinds.items() if column in some and some[column].notna().any()}
     figure, axes = plt.subplots(1, len(kinds), figsize=(3.6 * len(kinds) + 0.4, 3.4), squeeze=False)
@@ -244,7 +244,7 @@ def draw_by_value(table: pd.DataFrame, name: str, interval: float) -> Figure:
         ax.plot(some["number"], some[column], "o-", color=figures.CHAIN[0])
         if nominal is not None:
             ax.axhline(nominal, color=figures.TRUTH, linestyle=":")
-        ax.set(xlabel=name, ylabel=label, xscale="log" if positive else "linear")
+        ax.set(title=label, xlabel=name, xscale="log" if positive else "linear")
     return figure
 
 

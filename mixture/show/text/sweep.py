@@ -44,12 +44,13 @@ def failed_checks_table(counts: dict[str, int]) -> pd.DataFrame | str:
 def _points_table(rows, left):
     """Points as a Markdown table, each with a link to the notebook that shows why."""
     names = [name for name in rows[0] if name not in ("why", "shows", "folder")]
-    lines = [f"| {' | '.join([*names, 'why', 'see'])} |", f"|{' --- |' * (len(names) + 2)}"]
+    reasons = ["why"] if any(row["why"] for row in rows) else []
+    lines = [f"| {' | '.join([*names, *reasons, 'see'])} |", f"|{' --- |' * (len(names) + len(reasons) + 1)}"]
     for row in rows:
         why = " ".join(row["why"].replace("|", "/").split())
         shows, folder = row["shows"], row["folder"]
         link = f"[{shows}]({folder}/{shows})" if shows else folder
-        lines.append(f"| {' | '.join([*(row[name] for name in names), why, link])} |")
+        lines.append(f"| {' | '.join([*(row[name] for name in names), *([why] if reasons else []), link])} |")
     return "\n".join(lines) + (f"\n\nand {left} more in results.parquet" if left else "")
 
 
@@ -57,6 +58,12 @@ def _points_table(rows, left):
 def failed_points_text(rows: list[dict[str, Any]], left: int) -> str:
     """The points that failed; arguments as `list_points` returns them."""
     return _points_table(rows, left) if rows else "No point failed."
+
+
+@wording
+def trusted_points_text(rows: list[dict[str, Any]], left: int) -> str:
+    """The points that can be trusted; arguments as `list_points` returns them."""
+    return _points_table(rows, left) if rows else "No point can be trusted."
 
 
 @wording
@@ -110,7 +117,8 @@ def recovery_table(recovery: pd.DataFrame) -> pd.DataFrame | str:
         for name, component in zip(recovery["parameter"], recovery["component"], strict=True)
     ]
     left_out = ["parameter", "component", "coverage_low", "coverage_high"]
-    return recovery.drop(columns=left_out).set_axis(pd.Index(names, name="parameter")).round(3)
+    table = recovery.drop(columns=left_out).rename(columns={"em_rmse": "rmse of EM", "of": "over"})
+    return table.set_axis(pd.Index(names, name="parameter")).round(3)
 
 
 @caption
