@@ -17,7 +17,16 @@ quoted = "'$$(printf %s "$$$(1)" | sed "s/'/''/g")'"
 export UV_COMPILE_BYTECODE = 1
 unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
-export PARAMS DATA COLUMN K OUT SWEEP SCHEDULER RUN
+# What make's command line may set; anything else there is a slip. The first ones are parameters of a report, by name.
+GIVEN = data:DATA column:COLUMN unit:UNIT missing:MISSING n_components:K k_max:KMAX draws:DRAWS tune:TUNE scheduler:SCHEDULER
+OF_REPORT = $(foreach pair,$(GIVEN),$(lastword $(subst :, ,$(pair)))) PARAMS
+OF_OTHERS = OUT SCHEDULER SWEEP RUN STOP PYTEST_ADDOPTS
+ON_LINE  := $(filter-out -% MAKE%,$(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
+SLIPS    := $(filter-out $(OF_OTHERS) $(if $(filter report,$(MAKECMDGOALS)),$(OF_REPORT)),$(ON_LINE))
+ifneq ($(SLIPS),)
+$(error $(SLIPS): given to make; allowed: $(OF_OTHERS), and for `make report` $(OF_REPORT))
+endif
+export PARAMS DATA COLUMN UNIT MISSING K KMAX DRAWS TUNE OUT SWEEP SCHEDULER RUN
 
 .DEFAULT_GOAL := help
 .PHONY: help setup report reports sweep reproduce index figures lab notebooks lint test test-slow test-all lock clean \
@@ -25,18 +34,18 @@ export PARAMS DATA COLUMN K OUT SWEEP SCHEDULER RUN
 
 help:
 	@echo "make report            also: make report PARAMS=params/faithful.yml"
-	@echo "                             make report DATA=my.csv COLUMN=length K=3"
+	@echo "                             make report DATA=my.csv COLUMN=length UNIT=mm"
+	@echo "                             make report DATA=my.csv K=3 KMAX=5 DRAWS=4000 OUT=runs/mine"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(TESTED)  ## set up the environment in .venv, tests included; the others do so by themselves
 
-report: $(READY)  ## write the report on PARAMS, or on DATA with COLUMN and K
-ifdef DATA
-	@$(PYTHON) report.py run -p data $(call quoted,DATA) $(if $(COLUMN),-p column $(call quoted,COLUMN)) \
-	    $(if $(K),-p n_components "$$K") $(if $(SCHEDULER),-p scheduler $(call quoted,SCHEDULER)) $(if $(OUT),--out "$$OUT")
-else
-	@$(PYTHON) report.py run "$$PARAMS" $(if $(OUT),--out "$$OUT")
-endif
+# Text is quoted, numbers (K may be auto) are YAML as they are.
+as_option = $(if $($(2)),-p $(1) $(if $(filter K KMAX DRAWS TUNE,$(2)),"$$$(2)",$(call quoted,$(2))))
+OPTIONS = $(foreach pair,$(GIVEN),$(call as_option,$(firstword $(subst :, ,$(pair))),$(lastword $(subst :, ,$(pair)))))
+
+report: $(READY)  ## write the report on PARAMS, or on DATA: COLUMN, UNIT, MISSING, K, KMAX, DRAWS, TUNE, OUT
+	@$(PYTHON) report.py run $(if $(and $(DATA),$(filter file,$(origin PARAMS))),,"$$PARAMS") $(OPTIONS) $(if $(OUT),--out "$$OUT")
 
 sweep: $(READY)  ## run all points of SWEEP (sweeps/smoke.yml), on SCHEDULER if there is one, and report on them
 	@$(PYTHON) report.py sweep "$$SWEEP" $(if $(SCHEDULER),--scheduler "$$SCHEDULER") $(if $(OUT),--out "$$OUT")

@@ -201,6 +201,9 @@ class Parameters(BaseModel):
     @model_validator(mode="after")
     def _agree(self):
         if self.data is None:
+            for name, default in (("column", None), ("missing", "refuse")):
+                if getattr(self, name) != default:
+                    raise ValueError(f"{name}: given {format_value(getattr(self, name))} without data; allowed: with data")
             lengths = {len(self.means), len(self.sds), len(self.weights)}
             if len(lengths) > 1:
                 raise ValueError(
