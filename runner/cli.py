@@ -12,7 +12,6 @@ and ends with 1 if any of them failed. A report is reproduced with status 0, or 
 """
 
 import argparse
-import csv
 import gc
 import os
 import re
@@ -27,11 +26,12 @@ import yaml
 
 from mixture.messages import InputError, format_name, format_value
 from runner.errors import ChainError
-from runner.folder import REPORT, VERDICT, read_json
+from runner.folder import REPORT, VERDICT
 from runner.page.report import rewrite_report
 from runner.params_files import load, parse_yaml
 from runner.run import ProgressListener, run_chain
 from runner.stages import NOTEBOOKS, Stage
+from runner.stored import COMPARISON, COMPONENTS, read_stored
 
 TRUSTED, FAILED, BAD_INPUT, UNTRUSTED = 0, 1, 2, 3
 SIGNALS = signal.SIGINT, signal.SIGTERM
@@ -125,13 +125,13 @@ class RunProgress(ProgressListener):
         print(f"{self.label} … {'unchanged' if seconds is None else f'{seconds:.1f} s'}", file=sys.stderr)
 
 
-def verdict_lines(verdict: dict[str, Any]) -> list[str]:
-    """The verdict in a line, then one for each failed check and each caution."""
-    if not verdict:
+def verdict_lines(verdict: dict[str, Any] | None) -> list[str]:
+    """The verdict in a line, then one for each failed check and each caution; None where there is none."""
+    if verdict is None:
         return ["NOT to be trusted: no verdict was reached"]
     failed = [check for check in verdict["checks"] if not check["passed"]]
     cautions = [check for check in verdict.get("cautions", []) if not check["passed"]]
-    if verdict["trusted"] is True:
+    if verdict["trusted"]:
         first = f"trusted: all {len(verdict['checks'])} checks passed"
     else:
         first = f"NOT to be trusted: {len(failed)} of {len(verdict['checks'])} checks failed"
@@ -144,8 +144,8 @@ def verdict_lines(verdict: dict[str, Any]) -> list[str]:
 
 
 def _component_lines(components):
-    """One line on how many components there are, where that was not given; `components` is what components.json holds."""
-    if components.get("given", True):
+    """One line on how many components there are, where that was not given; by components.json, or None."""
+    if components is None or components["given"]:
         return []
     likely = [k for k, p in components["p_k_filled"].items() if p >= LARGE_MODE]
     each = ", ".join(f"{k} ({components['p_k_filled'][k]:.2f})" for k in likely)
@@ -178,10 +178,8 @@ def _format_number(text):
         return "" if text is None else str(text)
 
 
-def headline_lines(comparison: str | os.PathLike) -> list[str]:
-    """The comparison table (a path) as aligned lines of text."""
-    with open(comparison, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+def headline_lines(rows: list[dict[str, str]]) -> list[str]:
+    """The rows of the comparison table as aligned lines of text."""
     lines = [["", *(["truth"] if "truth" in rows[0] else []), "posterior mean", "interval", "EM", "apart, in sds"]]
     for row in rows:
         interval = f"{_format_number(row['interval_low'])} to {_format_number(row['interval_high'])}"
@@ -201,11 +199,14 @@ def headline_lines(comparison: str | os.PathLike) -> list[str]:
 
 def print_summary(folder: Path, manifest: dict[str, Any]) -> int:
     """Print the verdict and the main results of a finished run; the exit status."""
-    print("\n".join(verdict_lines(read_json(folder / VERDICT) or {})))
-    print("".join(f"{line}\n" for line in _component_lines(read_json(folder / "components.json") or {})), end="")
-    if (folder / "comparison.csv").exists():
-        print("\n".join(headline_lines(folder / "comparison.csv")))
-    print(os.path.relpath(folder / REPORT))
+    comparison = read_stored(folder / COMPARISON)
+    lines = [
+        *verdict_lines(read_stored(folder / VERDICT)),
+        *_component_lines(read_stored(folder / COMPONENTS)),
+        *(headline_lines(comparison) if comparison else []),
+        os.path.relpath(folder / REPORT),
+    ]
+    print("\n".join(lines))
     return TRUSTED if manifest["trusted"] else UNTRUSTED
 
 

@@ -8,7 +8,6 @@ markdown
 """
 
 import ast
-import json
 import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from mixture.code_hash import imported_modules
 from parameters import NAMES
 from runner.errors import ChainError
+from runner.stored import join_lines, read_stored
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -53,11 +53,6 @@ def tags(cell: dict) -> list[str]:
     return cell["metadata"].get("tags", [])
 
 
-def join_lines(text: str | list[str]) -> str:
-    """The text of a cell or an output, which the format may store as a list of lines."""
-    return text if isinstance(text, str) else "".join(text)
-
-
 def code_cells(cells: Iterable[dict]) -> list[dict]:
     """Those of a notebook's cells that run."""
     return [cell for cell in cells if cell["cell_type"] == "code"]
@@ -85,7 +80,7 @@ def read_stages(paths: Iterable[Path], given: Collection[str] = ()) -> list[Stag
     """The stages in notebooks, as `read_chain`; `given` are names of files that they find in the folder."""
     stages, written = [], set(given)
     for path in paths:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        notebook = read_stored(path)
         if "chain" not in notebook["metadata"]:
             continue
         declared = notebook["metadata"]["chain"]
@@ -121,6 +116,12 @@ def stage_modules(stages: Iterable[Stage]) -> list[str]:
 
 
 # -- markdown ---------------------------------------------------------------------------------
+
+
+def ran_all(stage: Stage, executed: dict) -> bool:
+    """Whether an executed notebook has all cells of its stage that run, and what papermill injected."""
+    injected = sum("parameters" in tags(cell) for cell in stage.cells)
+    return len(code_cells(executed["cells"])) == len(code_cells(stage.cells)) + injected
 
 
 def markdown_matches(stage: Stage, executed: dict) -> bool:

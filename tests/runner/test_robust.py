@@ -32,11 +32,12 @@ from generated import (
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from mixture.atomic import read_json
 from mixture.messages import InputError
 from parameters import NAMES, Parameters, check
 from runner import cli
 from runner.errors import ChainError
-from runner.folder import MANIFEST, REPORT, read_json
+from runner.folder import MANIFEST, REPORT
 from runner.params_files import load
 from runner.sweep import grid
 from runner.sweep import run as sweeps
