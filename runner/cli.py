@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from mixture.messages import InputError, format_name, format_value
+from mixture.messages import InputError, format_name, format_names, format_value, to_one_line
 from runner.errors import ChainError
 from runner.folder import REPORT, VERDICT
 from runner.page.report import rewrite_report
@@ -49,7 +49,7 @@ class _Parser(argparse.ArgumentParser):
     """Refuses bad arguments as every other bad input is refused."""
 
     def error(self, message):
-        raise InputError(message)
+        raise InputError(to_one_line(message))
 
 
 def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -88,7 +88,13 @@ def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     index = commands.add_parser("index", help="write index.html over all runs in a folder")
     index.add_argument("folder", nargs="?", metavar="FOLDER", default="runs", help="default: runs")
-    return parser.parse_args(argv)
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        raise InputError(f"{format_names(unknown)}: no such argument")
+    for name in {"params", "sweep", "scheduler", "out", "notebooks", "run_dir", "folder"} & vars(arguments).keys():
+        if getattr(arguments, name) == "":
+            raise InputError(f"{name}: given ''; allowed: a name")
+    return arguments
 
 
 def read_overrides(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mixture.code_hash import file_hash
+from mixture.messages import format_names
 from parameters import NAMES, Parameters
 from runner.errors import ChainError, KernelDied, NotebookError, StageInputError
 from runner.folder import (
@@ -241,7 +242,7 @@ class Run:
             seconds = round(time.perf_counter() - start, 3)
             outputs = {name: file_hash(self.folder / name) for name in stage.writes}
             if missing := [name for name, content in outputs.items() if content is None]:
-                raise ChainError(f"it did not write {', '.join(missing)}")
+                raise ChainError(f"it did not write {format_names(missing)}")
             for name in filter(is_stored, outputs):
                 read_stored(self.folder / name)
         except (NotebookError, KernelDied, ChainError, DamagedFile, OSError) as error:  # OSError: the disk is full

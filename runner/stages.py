@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mixture.code_hash import imported_modules
+from mixture.messages import format_names
 from parameters import NAMES
 from runner.errors import ChainError
 from runner.stored import join_lines, read_stored
@@ -93,9 +94,9 @@ def read_stages(paths: Iterable[Path], given: Collection[str] = ()) -> list[Stag
             _parameter_names(path.name, notebook["cells"]),
         )
         if unknown := set(stage.parameters) - {*NAMES, "run_dir"}:
-            raise ChainError(f"{path.name}: sets {', '.join(sorted(unknown))}, which the schema does not have")
+            raise ChainError(f"{path.name}: sets {format_names(sorted(unknown))}, which the schema does not have")
         if missing := set(stage.reads) - written:
-            raise ChainError(f"{path.name}: reads {', '.join(sorted(missing))}, which no earlier notebook writes")
+            raise ChainError(f"{path.name}: reads {format_names(sorted(missing))}, which no earlier notebook writes")
         written.update(stage.writes)
         stages.append(stage)
     return stages

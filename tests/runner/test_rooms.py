@@ -13,6 +13,7 @@ RUNNER = {
 ALLOWED = {
     "mixture.atomic",
     "mixture.code_hash",
+    "mixture.data.files",
     "mixture.messages",
     "mixture.parallel",
     "parameters",
