@@ -27,6 +27,7 @@ from mixture.parallel import available_cores
 from runner.errors import ChainError, FolderBusy
 from runner.folder import MANIFEST, clear_parts, locked, make_folder, refuse_unwritable, write_json
 from runner.run import Run
+from runner.scratch import GuardedFolder
 from runner.stages import NOTEBOOKS, Stage, read_chain
 from runner.stages import read_stages as read_notebooks
 from runner.stored import read_if_sound
@@ -132,8 +133,10 @@ def connected(scheduler: str | None, max_workers: int) -> Iterator[Client]:
         if scheduler:
             yield _join(scheduler, stack)
             return
+        scratch = stack.enter_context(GuardedFolder("sweep-"))
         # One point at a time is handed to a worker: should it die, no other point is blamed.
-        stack.enter_context(dask.config.set({"distributed.scheduler.worker-saturation": 1.0}))
+        settings = {"distributed.scheduler.worker-saturation": 1.0, "temporary-directory": str(scratch.folder)}
+        stack.enter_context(dask.config.set(settings))
         with sigint_blocked():
             cluster = stack.enter_context(
                 LocalCluster(
