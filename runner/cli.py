@@ -203,15 +203,19 @@ def headline_lines(rows: list[dict[str, str]]) -> list[str]:
     return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
 
 
-def print_summary(folder: Path, manifest: dict[str, Any]) -> int:
-    """Print the verdict and the main results of a finished run; the exit status."""
+def summary_lines(folder: Path) -> list[str]:
+    """The verdict and the main results of a finished run, and where its report is."""
     comparison = read_stored(folder / COMPARISON)
-    lines = [
+    return [
         *verdict_lines(read_stored(folder / VERDICT)),
         *_component_lines(read_stored(folder / COMPONENTS)),
         *(headline_lines(comparison) if comparison else []),
         os.path.relpath(folder / REPORT),
     ]
+
+
+def print_summary(lines: list[str], manifest: dict[str, Any]) -> int:
+    """Print what `summary_lines` gives; the exit status."""
     print("\n".join(lines))
     return TRUSTED if manifest["trusted"] else UNTRUSTED
 
@@ -227,7 +231,7 @@ def run(arguments: argparse.Namespace) -> int:
     outcome = run_chain(values, folder, arguments.notebooks, arguments.force, listener=RunProgress())
     if outcome.up_to_date:
         print("up to date")
-    return print_summary(folder, outcome.manifest)
+    return print_summary(summary_lines(folder), outcome.manifest)
 
 
 class SweepProgress:
@@ -296,7 +300,8 @@ def _format_counts(counts):
 def render(arguments: argparse.Namespace) -> int:
     """The `render` command; the exit status."""
     folder = Path(arguments.run_dir)
-    return print_summary(folder, rewrite_report(folder))
+    lines = summary_lines(folder)  # first: of a damaged run nothing is written
+    return print_summary(lines, rewrite_report(folder))
 
 
 def reproduce(arguments: argparse.Namespace) -> int:
