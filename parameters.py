@@ -11,7 +11,16 @@ import glob
 import os
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from mixture.messages import USABLE_RANGE, InputError, format_name, format_value, is_usable_range, to_one_line
 
@@ -40,7 +49,20 @@ def _count_or_auto(value):
         raise ValueError("should be a whole number from 1 to 50, or auto") from None
 
 
-Positive = Annotated[Real, Field(gt=0)]
+def _between(low, high):
+    """Limits beyond which squares overflow or vanish in double precision; see `mixture.messages.USABLE_RANGE`."""
+
+    def refuse(value):
+        if not low < value < high:
+            raise ValueError(f"should be a number between {low:g} and {high:g}")
+        return value
+
+    return AfterValidator(refuse)
+
+
+Finite = Annotated[Real, _between(-1e100, 1e100)]
+Positive = Annotated[Real, Field(gt=0), _between(1e-100, 1e100)]
+Precision = Annotated[Real, Field(gt=0), _between(1e-200, 1e200)]
 Weight = Annotated[Real, Field(gt=0, le=1)]
 
 
@@ -113,10 +135,10 @@ class Parameters(BaseModel):
     cell_width: Positive | None = _field(
         None, "model", "width of the cells; null: 0.1 of the smallest sd of a pilot EM", "data units"
     )
-    mean_prior_mean: list[Real] | None = _field(
+    mean_prior_mean: list[Finite] | None = _field(
         None, "model", "center of each mean's Normal prior; null: the data's midrange", "data units"
     )
-    mean_prior_precision: list[Positive] | None = _field(
+    mean_prior_precision: list[Precision] | None = _field(
         None, "model", "precision of each mean's Normal prior; null: 1 / range^2", "1 / data units^2"
     )
     sd_prior: Literal["uniform", "halfnormal", "lognormal", "hierarchical"] | None = _field(
@@ -203,7 +225,9 @@ class Parameters(BaseModel):
         if self.data is None:
             for name, default in (("column", None), ("missing", "refuse")):
                 if getattr(self, name) != default:
-                    raise ValueError(f"{name}: given {format_value(getattr(self, name))} without data; allowed: with data")
+                    raise ValueError(
+                        f"{name}: given {format_value(getattr(self, name))} without data; allowed: with data"
+                    )
             lengths = {len(self.means), len(self.sds), len(self.weights)}
             if len(lengths) > 1:
                 raise ValueError(
@@ -222,7 +246,7 @@ class Parameters(BaseModel):
                 raise ValueError(
                     f"n_samples: given {self.n_samples}; allowed: at least 2 x n_components = {2 * self.least_components}"
                 )
-        elif not os.path.exists(self.data) and not glob.glob(self.data):
+        elif not os.path.exists(self.data) and next(glob.iglob(self.data), None) is None:
             raise ValueError(f"data: given {format_value(self.data)}; allowed: a file, folder or glob that exists")
         if self.model == "latent":
             several = self.n_components != "auto" and self.n_components > 1

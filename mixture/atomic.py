@@ -5,11 +5,13 @@ that no reader sees half of it. Imports nothing of this project.
 """
 
 import contextlib
+import errno
 import json
 import math
 import os
 from collections.abc import Callable
 from pathlib import Path
+from stat import S_ISREG
 from tempfile import mkstemp
 from typing import Any
 
@@ -57,6 +59,13 @@ def _finite(content):
     if isinstance(content, (list, tuple)):
         return [_finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def read_text(path: str | os.PathLike) -> str:
+    """The UTF-8 text of a file; OSError for a folder, and for a pipe or a device, which need not end."""
+    if not S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "not a file with an end", str(path))
+    return Path(path).read_text(encoding="utf-8")
 
 
 def read_json(path: str | os.PathLike) -> Any:

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -147,12 +148,12 @@ def file_hash(path: str | os.PathLike) -> str | None:
 
 
 def _version(path):
-    """What changes with every change of a file; None if there is no such file."""
+    """What changes with every change of a file; None if there is no such file: a folder, a pipe and a device are none."""
     try:
         status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return None if not stat.S_ISREG(status.st_mode) else status.st_mtime_ns, status.st_size, status.st_ino
 
 
 @functools.cache

@@ -3,7 +3,9 @@
 Imports nothing of this project, so that everything may import it.
 """
 
+import itertools
 import reprlib
+from collections.abc import Collection
 from typing import Any
 
 
@@ -36,6 +38,12 @@ def format_name(name: Any) -> str:
     return text if text.isprintable() and 0 < len(text) <= 100 else format_value(text)
 
 
+def format_names(names: Collection[Any], most: int = 5) -> str:
+    """Names as a message lists them, the first of many."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(map(format_name, itertools.islice(names, most))) + more
+
+
 def to_one_line(text: Any, max_length: int = 300) -> str:
     """The beginning of a text as one printable line."""
     line = " ".join(str(text).split())[:max_length]
@@ -47,4 +55,5 @@ USABLE_RANGE = "a range between 1e-100 and 1e100, and more than 1e-9 of the larg
 
 def is_usable_range(low: float, high: float) -> bool:
     """Whether double precision can square the range from `low` to `high` and distinguish values within it."""
+    low, high = float(low), float(high)  # NumPy's own numbers would warn of a range that overflows
     return 1e-100 < high - low < 1e100 and high - low > 1e-9 * max(abs(low), abs(high))

@@ -12,7 +12,6 @@ and ends with 1 if any of them failed. A report is reproduced with status 0, or 
 """
 
 import argparse
-import csv
 import gc
 import os
 import re
@@ -25,14 +24,15 @@ from typing import Any, NoReturn
 
 import yaml
 
-from mixture.messages import InputError, format_name, format_value
+from mixture.messages import InputError, format_name, format_names, format_value, to_one_line
 from mixture.show.text.numbers import component_name, estimate, fixed, on_axis
 from runner.errors import ChainError
-from runner.folder import REPORT, VERDICT, read_json
+from runner.folder import REPORT, VERDICT
 from runner.page.report import rewrite_report
 from runner.params_files import load, parse_yaml
 from runner.run import ProgressListener, run_chain
 from runner.stages import NOTEBOOKS, Stage
+from runner.stored import COMPARISON, COMPONENTS, read_stored
 
 TRUSTED, FAILED, BAD_INPUT, UNTRUSTED = 0, 1, 2, 3
 SIGNALS = signal.SIGINT, signal.SIGTERM
@@ -50,7 +50,7 @@ class _Parser(argparse.ArgumentParser):
     """Refuses bad arguments as every other bad input is refused."""
 
     def error(self, message):
-        raise InputError(message)
+        raise InputError(to_one_line(message))
 
 
 def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -89,7 +89,13 @@ def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     index = commands.add_parser("index", help="write index.html over all runs in a folder")
     index.add_argument("folder", nargs="?", metavar="FOLDER", default="runs", help="default: runs")
-    return parser.parse_args(argv)
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        raise InputError(f"{format_names(unknown)}: no such argument")
+    for name in {"params", "sweep", "scheduler", "out", "notebooks", "run_dir", "folder"} & vars(arguments).keys():
+        if getattr(arguments, name) == "":
+            raise InputError(f"{name}: given ''; allowed: a name")
+    return arguments
 
 
 def read_overrides(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -126,13 +132,13 @@ class RunProgress(ProgressListener):
         print(f"{self.label} … {'unchanged' if seconds is None else f'{seconds:.1f} s'}", file=sys.stderr)
 
 
-def verdict_lines(verdict: dict[str, Any]) -> list[str]:
-    """The verdict in a line, then one for each failed check and each caution."""
-    if not verdict:
+def verdict_lines(verdict: dict[str, Any] | None) -> list[str]:
+    """The verdict in a line, then one for each failed check and each caution; None where there is none."""
+    if verdict is None:
         return ["NOT to be trusted: no verdict was reached"]
     failed = [check for check in verdict["checks"] if not check["passed"]]
     cautions = [check for check in verdict.get("cautions", []) if not check["passed"]]
-    if verdict["trusted"] is True:
+    if verdict["trusted"]:
         first = f"trusted: all {len(verdict['checks'])} checks passed"
     else:
         first = f"NOT to be trusted: {len(failed)} of {len(verdict['checks'])} checks failed"
@@ -145,8 +151,8 @@ def verdict_lines(verdict: dict[str, Any]) -> list[str]:
 
 
 def _component_lines(components):
-    """One line on how many components there are, where that was not given; `components` is what components.json holds."""
-    if components.get("given", True):
+    """One line on how many components there are, where that was not given; by components.json, or None."""
+    if components is None or components["given"]:
         return []
     likely = [k for k, p in components["p_k_filled"].items() if p >= LARGE_MODE]
     each = ", ".join(f"{k} ({components['p_k_filled'][k]:.2f})" for k in likely)
@@ -184,13 +190,11 @@ def _format_number(text):
         return "" if text is None else str(text)
 
 
-def headline_lines(comparison: str | os.PathLike) -> list[str]:
-    """The comparison table (a path) as aligned lines of text."""
-    with open(comparison, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+def headline_lines(rows: list[dict[str, str]]) -> list[str]:
+    """The rows of the comparison table as aligned lines of text."""
     lines = [["", *(["truth"] if "truth" in rows[0] else []), "posterior mean", "interval", "EM", "apart, in sds"]]
     for row in rows:
-        numbers = {name: float(text) for name, text in row.items() if name not in ("parameter", "component") and text}
+        numbers = {name: float(row[name] or "nan") for name in row.keys() - {"parameter", "component"}}
         rounded = {name: estimate(number, numbers["posterior_sd"]) for name, number in numbers.items()}
         lines.append(
             [
@@ -199,20 +203,27 @@ def headline_lines(comparison: str | os.PathLike) -> list[str]:
                 rounded["posterior_mean"],
                 f"{rounded['interval_low']} to {rounded['interval_high']}",
                 rounded["em"],
-                fixed(float(row["difference_in_sds"]), 2),
+                fixed(numbers["difference_in_sds"], 2),
             ]
         )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
 
 
-def print_summary(folder: Path, manifest: dict[str, Any]) -> int:
-    """Print the verdict and the main results of a finished run; the exit status."""
-    print("\n".join(verdict_lines(read_json(folder / VERDICT) or {})))
-    print("".join(f"{line}\n" for line in _component_lines(read_json(folder / "components.json") or {})), end="")
-    if (folder / "comparison.csv").exists():
-        print("\n".join(headline_lines(folder / "comparison.csv")))
-    print(os.path.relpath(folder / REPORT))
+def summary_lines(folder: Path) -> list[str]:
+    """The verdict and the main results of a finished run, and where its report is."""
+    comparison = read_stored(folder / COMPARISON)
+    return [
+        *verdict_lines(read_stored(folder / VERDICT)),
+        *_component_lines(read_stored(folder / COMPONENTS)),
+        *(headline_lines(comparison) if comparison else []),
+        os.path.relpath(folder / REPORT),
+    ]
+
+
+def print_summary(lines: list[str], manifest: dict[str, Any]) -> int:
+    """Print what `summary_lines` gives; the exit status."""
+    print("\n".join(lines))
     return TRUSTED if manifest["trusted"] else UNTRUSTED
 
 
@@ -227,7 +238,7 @@ def run(arguments: argparse.Namespace) -> int:
     outcome = run_chain(values, folder, arguments.notebooks, arguments.force, listener=RunProgress())
     if outcome.up_to_date:
         print("up to date")
-    return print_summary(folder, outcome.manifest)
+    return print_summary(summary_lines(folder), outcome.manifest)
 
 
 class SweepProgress:
@@ -296,7 +307,8 @@ def _format_counts(counts):
 def render(arguments: argparse.Namespace) -> int:
     """The `render` command; the exit status."""
     folder = Path(arguments.run_dir)
-    return print_summary(folder, rewrite_report(folder))
+    lines = summary_lines(folder)  # first: of a damaged run nothing is written
+    return print_summary(lines, rewrite_report(folder))
 
 
 def reproduce(arguments: argparse.Namespace) -> int:

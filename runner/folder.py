@@ -15,12 +15,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mixture.atomic import read_json, write_atomically, write_text
+from mixture.atomic import write_atomically, write_text
 from mixture.atomic import write_json as _write_json
 from mixture.code_hash import file_hash
 from mixture.messages import InputError, format_name
 from runner.errors import FolderBusy
-from runner.stages import Stage
+from runner.stages import Stage, ran_all
+from runner.stored import MANIFEST, REPORT, VERDICT, read_if_sound
 
 try:
     import fcntl
@@ -29,18 +30,14 @@ except ImportError:
         "this runs on Linux and macOS, and on Windows in WSL: the system has no fcntl to lock a folder"
     ) from None
 
-MANIFEST, REPORT, VERDICT = "manifest.json", "report.html", "verdict.json"
-
 __all__ = [
     "MANIFEST",
     "REPORT",
     "VERDICT",
     "clear_parts",
     "is_current",
-    "is_manifest",
     "locked",
     "make_folder",
-    "read_json",
     "read_record",
     "refuse_unusable",
     "refuse_unwritable",
@@ -55,22 +52,18 @@ def write_json(path: Path, value: Any) -> None:
     _write_json(path, value, end="\n", ensure_ascii=False, sort_keys=True)
 
 
-def is_manifest(value: Any) -> bool:
-    """Whether a JSON value is a run's manifest."""
-    return isinstance(value, dict) and {"status", "parameters", "hashes"} <= value.keys()
-
-
-def read_record(folder: Path, notebook: str) -> dict[str, Any]:
-    """What the executed notebook of that name says of its stage; empty where there is none."""
-    executed = read_json(folder / notebook)
-    return executed["metadata"].get("chain", {}) if executed else {}
+def read_record(folder: Path, stage: Stage) -> dict[str, Any]:
+    """What a stage left on record in its executed notebook; empty where it did not succeed, or the notebook is damaged."""
+    executed = read_if_sound(folder / stage.notebook)
+    record = executed["metadata"].get("chain", {}) if executed and ran_all(stage, executed) else {}
+    return record if "hash" in record else {}
 
 
 def is_current(stage: Stage, expected: str, folder: Path) -> bool:
     """Whether the stage's record has the expected hash and its outputs are as recorded."""
-    record = read_record(folder, stage.notebook)
+    record = read_record(folder, stage)
     outputs = {name: file_hash(folder / name) for name in stage.writes}
-    return record.get("hash") == expected and record.get("outputs") == outputs and None not in outputs.values()
+    return record.get("hash") == expected and record["outputs"] == outputs and None not in outputs.values()
 
 
 # -- a place for a run ------------------------------------------------------------------------
@@ -119,7 +112,7 @@ def _format_folder(folder):
 
 def _is_run_folder(folder, stages):
     """Finished, or begun: nothing in it but what a chain writes."""
-    if is_manifest(read_json(folder / MANIFEST)) or any("hash" in read_record(folder, s.notebook) for s in stages):
+    if read_if_sound(folder / MANIFEST) or any(read_record(folder, stage) for stage in stages):
         return True
     own = _own_names(stages)
     return all(path.name in own or path.name.startswith(".") for path in folder.iterdir())

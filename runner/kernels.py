@@ -5,21 +5,17 @@ in a kernel that is already up costs tenths. A `WarmKernel` is started once,
 imports what the notebooks will need while its parent imports papermill, and is
 wiped clean between notebooks. It talks over sockets in a folder of its own
 (ports would be raced for by parallel runs), and when it ends, for whatever
-reason, its whole process group ends: PyMC's chain workers live there. Where
-the parent itself is killed and can do nothing about it, a guard does: a shell
-that waits for the parent's end. runner.papermill_engine is imported late: papermill
-takes a second, which the kernel uses to import PyMC.
+reason, its whole process group ends: PyMC's chain workers live there. The guard
+of its folder sees to that (see `runner.scratch`), also where the parent itself is
+killed. runner.papermill_engine is imported late: papermill takes a second, which the
+kernel uses to import PyMC.
 """
 
 import asyncio
 import contextlib
 import importlib.metadata
 import os
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from queue import Empty
@@ -31,6 +27,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.utils import run_sync
 
 from runner.errors import KernelDied, NotebookError
+from runner.scratch import GuardedFolder, announced
 
 READY_SECONDS = 300  # a cold machine without bytecode may import for minutes
 # Our matrices are small: threads that share their algebra wait for each other, which has doubled a fit's seconds.
@@ -50,9 +47,6 @@ if "matplotlib_inline.config" in sys.modules:
 gc.freeze()
 """
 
-# Waits for its input to end, which it does when the parent ends, however: then kernel and folder go too.
-GUARD = 'while read -r pid; do kernel=$pid; done; [ -z "$kernel" ] || kill -s KILL -- "-$kernel"; rm -rf -- "$0"'
-
 PRELOAD = """
 import importlib
 for name in {modules!r}:
@@ -64,11 +58,15 @@ for name in {modules!r}:
 
 
 class _ThisPython(KernelSpecManager):
-    """Kernels of the running interpreter, whatever specs a user has installed."""
+    """Kernels of the running interpreter, whatever specs a user has installed, announced to a folder's guard."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
 
     def get_kernel_spec(self, kernel_name):
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-        return KernelSpec(argv=argv, display_name="Python 3", language="python")
+        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        return KernelSpec(argv=announced(command, self.folder), display_name="Python 3", language="python")
 
 
 def kernel_environment(folder: Path) -> dict[str, str]:
@@ -103,31 +101,21 @@ class WarmKernel:
         self.on_progress = None  # called with each line that tells how far a long cell has come
 
     def __enter__(self):
-        # A socket's path may have 100 characters, and a test's TMPDIR alone may have more.
-        roomy = len(tempfile.gettempdir()) < 60
-        self.folder = Path(tempfile.mkdtemp(prefix="chain-", dir=None if roomy else "/tmp"))
+        self.scratch = GuardedFolder("chain-")
+        self.folder = self.scratch.folder
         self.manager = AsyncKernelManager(
             transport="ipc",
             ip=str(self.folder / "k"),
             connection_file=str(self.folder / "k.json"),
-            kernel_spec_manager=_ThisPython(),
+            kernel_spec_manager=_ThisPython(self.folder),
         )
         self.client, self._is_ready = None, False
-        self.guard = subprocess.Popen(
-            ["/bin/sh", "-c", GUARD, str(self.folder)],
-            stdin=subprocess.PIPE,
-            cwd="/",
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
         try:
             run_sync(self.manager.start_kernel)(
                 cwd=str(self.folder),
                 env=kernel_environment(self.folder) | self.environment,
                 extra_arguments=["--HistoryManager.enabled=False"],
             )
-            self.guard.stdin.write(b"%d\n" % self.manager.provisioner.pid)
-            self.guard.stdin.flush()
             self.client = self.manager.client()
             self.client.start_channels()
             self.client.allow_stdin = False
@@ -147,21 +135,13 @@ class WarmKernel:
         if self.client is not None:
             self.client.stop_channels()
         run_sync(self.manager.cleanup_resources)()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def kill(self) -> None:
-        """End the kernel with all that it started; leaving still has to clear up."""
+        """End the kernel with all that it started, and remove its folder; leaving still has to clear up."""
+        # Before the kernel is waited for: its process number may then be given to another process.
+        self.scratch.remove()
         provisioner = self.manager.provisioner
-        begun = provisioner is not None and provisioner.pid is not None
-        if begun:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(provisioner.pid, signal.SIGKILL)  # it leads its own session, hence its group
-        # The guard ends after the kernel is killed, as no kernel may run without a guard; and before the kernel is waited
-        # for, as its process number may then be given to another process, which the guard would kill.
-        self.guard.kill()
-        self.guard.wait()
-        self.guard.stdin.close()
-        if begun and provisioner.process is not None:
+        if provisioner is not None and provisioner.process is not None:
             provisioner.process.wait()
 
     def is_alive(self) -> bool:
@@ -182,7 +162,10 @@ class WarmKernel:
 
     def _execute(self, code):
         """Send code that leaves no names behind; the message's id."""
-        return self.client.execute(f"get_ipython().reset(new_session=True); exec({code!r}, {{}})", silent=True)
+        somewhere = f"__import__('os').chdir({str(self.folder)!r})"  # the last run's folder may be gone
+        return self.client.execute(
+            f"{somewhere}; get_ipython().reset(new_session=True); exec({code!r}, {{}})", silent=True
+        )
 
     def run(
         self,

@@ -2,11 +2,11 @@
 
 import os
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mixture.atomic import read_text
 from mixture.messages import InputError, format_name, to_one_line
 from parameters import Parameters, check
 
@@ -38,7 +38,7 @@ def parse_yaml(text: str) -> Any:
 def read_yaml(path: str | os.PathLike) -> dict[str, Any]:
     """The mapping in a YAML file (empty for an empty file)."""
     try:
-        values = parse_yaml(Path(path).read_text(encoding="utf-8"))
+        values = parse_yaml(read_text(path))
     except FileNotFoundError:
         raise InputError(f"{format_name(path)}: no such file") from None
     except (OSError, ValueError) as error:  # ValueError: bytes that are no UTF-8, a path that cannot be one

@@ -1,7 +1,6 @@
 """What a result was made from: hashes of parameters, code and data; versions, machine and git commit."""
 
 import functools
-import glob
 import importlib.metadata
 import os
 import platform
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mixture.code_hash import code_hashes, file_hash, imported_names, project_files, value_hash
+from mixture.data.files import matching_files
 from parameters import Parameters
 from runner.stages import Stage, code_cells, join_lines, tags
 
@@ -65,10 +65,7 @@ def code_hash(stages: Iterable[Stage]) -> str:
 
 def data_files(data: str) -> list[Path]:
     """The files that `data` (file, folder or glob) stands for, sorted."""
-    path = Path(data)
-    if path.is_dir():
-        return sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
-    return [path] if path.exists() else sorted(Path(p) for p in glob.glob(data))
+    return list(map(Path, matching_files(data)))
 
 
 def folder_parameters(parameters: Parameters, folder: Path) -> dict[str, Any]:

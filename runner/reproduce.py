@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mixture.atomic import read_json
 from mixture.code_hash import file_hash
-from mixture.messages import InputError
 from parameters import Parameters, check
-from runner.folder import MANIFEST, is_manifest
 from runner.run import ProgressListener, run_chain
 from runner.stages import NOTEBOOKS, tags
+from runner.stored import read_finished
 
 POSTERIOR = "posterior.nc"
 TIMED = {"cost.json"}  # what a run cost is another each time
@@ -81,9 +79,19 @@ def stored_parameters(folder: Path, manifest: dict[str, Any]) -> Parameters:
 
 
 def reproduce(
-    folder: str | os.PathLike, notebooks: str | os.PathLike = NOTEBOOKS, listener: ProgressListener | None = None
+    folder: str | os.PathLike,
+    notebooks: str | os.PathLike = NOTEBOOKS,
+    listener: ProgressListener | None = None,
+    kernel=None,
 ) -> tuple[Comparison, Path | None]:
     """Run a finished report again beside its folder and compare; the fresh folder stays only where they differ.
+
+    Parameters
+    ----------
+    folder : path-like
+        Of the finished report.
+    notebooks, listener, kernel :
+        As in `runner.run.run_chain`.
 
     Returns
     -------
@@ -94,40 +102,45 @@ def reproduce(
     Raises
     ------
     InputError
-        The folder holds no finished run, or its data are gone.
+        The folder holds no finished run, or a damaged one, or its data are gone; nothing runs.
     ChainError
         The fresh run failed.
     """
     folder = Path(folder)
-    manifest = read_json(folder / MANIFEST)
-    if not is_manifest(manifest) or manifest["status"] != "finished":
-        raise InputError(f"{os.path.relpath(folder)}: allowed: the folder of a finished run")
+    manifest, stored = read_finished(folder)
     values = stored_parameters(folder, manifest)
     # Beside the first, so that the way to the data is the same.
     fresh = Path(tempfile.mkdtemp(prefix=f"{folder.resolve().name}-again-", dir=folder.resolve().parent))
     keep = True
     try:
-        again = run_chain(values, fresh, notebooks, listener=listener).manifest
-        comparison = compare(folder, manifest, fresh, again)
+        run_chain(values, fresh, notebooks, kernel=kernel, listener=listener)
+        comparison = compare(folder, manifest, stored, fresh, *read_finished(fresh))
         keep = not comparison.reproduced
+    except KeyboardInterrupt:  # nobody will continue this folder
+        keep = False
+        raise
     finally:
         if not keep or not any(fresh.iterdir()):
             shutil.rmtree(fresh)
     return comparison, fresh if keep else None
 
 
-def compare(folder: Path, manifest: dict[str, Any], fresh: Path, again: dict[str, Any]) -> Comparison:
-    """A stored run (folder and manifest) against a fresh one."""
+def compare(
+    folder: Path,
+    manifest: dict[str, Any],
+    notebooks: dict[str, dict],
+    fresh: Path,
+    again: dict[str, Any],
+    anew: dict[str, dict],
+) -> Comparison:
+    """A stored run (folder, manifest and executed notebooks) against a fresh one."""
     stored, new = manifest["hashes"]["outputs"], again["hashes"]["outputs"]
     changed = [name for name, content in stored.items() if file_hash(folder / name) != content]
     differing = [name for name in sorted((stored.keys() | new.keys()) - TIMED) if stored.get(name) != new.get(name)]
-    for name in again["hashes"]["stages"]:
-        differing += _differing_outputs(folder, fresh, f"{name}.ipynb")
+    for name in anew:
+        differing += _differing_outputs(f"{name}.ipynb", notebooks.get(name, {"cells": []}), anew[name])
     both = all((each / POSTERIOR).exists() for each in (folder, fresh))
-    reads = {
-        name: (read_json(fresh / f"{name}.ipynb") or {})["metadata"]["chain"]["reads"]
-        for name in again["hashes"]["stages"]
-    }
+    reads = {name: executed["metadata"]["chain"]["reads"] for name, executed in anew.items()}
     return Comparison(
         _elsewhere(manifest, again, reads), changed, differing, _distance(folder, fresh) if differing and both else None
     )
@@ -159,9 +172,9 @@ def _machine(described):
     return ", ".join(described.values()) if described else "not recorded"
 
 
-def _differing_outputs(folder, fresh, name):
-    """The figures and tables of a notebook that are not the same in both folders."""
-    outputs = [_figures_and_tables(read_json(each / name) or {"cells": []}) for each in (folder, fresh)]
+def _differing_outputs(name, *notebooks):
+    """The figures and tables of a notebook that are not the same in both of its executions."""
+    outputs = list(map(_figures_and_tables, notebooks))
     return [
         f"{name}, output of cell {number + 1}"
         for number in sorted(outputs[0].keys() | outputs[1].keys())

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mixture.code_hash import file_hash
+from mixture.messages import format_names
 from parameters import NAMES, Parameters
 from runner.errors import ChainError, KernelDied, NotebookError, StageInputError
 from runner.folder import (
@@ -24,10 +25,8 @@ from runner.folder import (
     VERDICT,
     clear_parts,
     is_current,
-    is_manifest,
     locked,
     make_folder,
-    read_json,
     read_record,
     refuse_unusable,
     write_json,
@@ -45,6 +44,7 @@ from runner.stages import (
     stage_modules,
     tags,
 )
+from runner.stored import DamagedFile, is_stored, read_if_sound, read_stored
 
 
 class ProgressListener:
@@ -131,12 +131,12 @@ class Run:
 
     def is_up_to_date(self) -> bool:
         """Whether there is nothing to do; this needs no lock."""
-        return self._is_finished(read_json(self.folder / MANIFEST))
+        return self._is_finished(read_if_sound(self.folder / MANIFEST))
 
     def bring_up_to_date(self, force: bool = False, kernel=None) -> Outcome:
         """Run the stages that need it; the `Outcome`."""
         clear_parts(self.folder, self.stages)
-        manifest = read_json(self.folder / MANIFEST)
+        manifest = read_if_sound(self.folder / MANIFEST)
         if not force and self._is_finished(manifest):
             return Outcome(manifest, up_to_date=True)
         (self.folder / MANIFEST).unlink(missing_ok=True)
@@ -149,7 +149,7 @@ class Run:
 
     def _is_finished(self, manifest):
         return (
-            is_manifest(manifest)
+            manifest is not None
             and manifest["status"] == "finished"
             and all(
                 is_current(stage, self._hash(stage), self.folder)
@@ -162,9 +162,10 @@ class Run:
         )
 
     def _has_page(self, manifest):
-        return manifest["hashes"].get("page") == page_hash(
-            self.folder, self._names(), manifest["parameters"]
-        ) and manifest["hashes"][REPORT] == file_hash(self.folder / REPORT)
+        hashes = manifest["hashes"]
+        return hashes.get("page") == page_hash(self.folder, self._names(), manifest["parameters"]) and hashes.get(
+            REPORT
+        ) == file_hash(self.folder / REPORT)
 
     def _hash(self, stage):
         return stage_hash(stage, self.values, self.folder, self.data)
@@ -190,10 +191,10 @@ class Run:
                 self.listener.end(self._run_stage(stage, expected, kernel, bar))
 
     def _markdown_matches(self, stage):
-        return markdown_matches(stage, read_json(self.folder / stage.notebook))
+        return markdown_matches(stage, read_stored(self.folder / stage.notebook))
 
     def _texts_match(self, stage):
-        return read_record(self.folder, stage.notebook).get("texts") == texts_hash(stage)
+        return read_record(self.folder, stage).get("texts") == texts_hash(stage)
 
     def _update_texts(self, stage):
         """See that sentences and tables in the executed notebook are today's; False if it has to run for that."""
@@ -201,7 +202,7 @@ class Run:
             return True
         from mixture.show.text.wording import write_anew  # only where a sentence was changed
 
-        executed = read_json(self.folder / stage.notebook)
+        executed = read_stored(self.folder / stage.notebook)
         try:
             for cell in code_cells(executed["cells"]):
                 cell["outputs"] = [write_anew(output) for output in cell["outputs"]]
@@ -216,7 +217,7 @@ class Run:
         """See that the executed notebook of a stage that need not run has the stage's markdown."""
         if not self._markdown_matches(stage):
             (self.folder / REPORT).unlink(missing_ok=True)
-            write_json(self.folder / stage.notebook, merge_markdown(stage, read_json(self.folder / stage.notebook)))
+            write_json(self.folder / stage.notebook, merge_markdown(stage, read_stored(self.folder / stage.notebook)))
 
     @contextlib.contextmanager
     def _start_kernel(self, stages):
@@ -241,8 +242,10 @@ class Run:
             seconds = round(time.perf_counter() - start, 3)
             outputs = {name: file_hash(self.folder / name) for name in stage.writes}
             if missing := [name for name, content in outputs.items() if content is None]:
-                raise ChainError(f"it did not write {', '.join(missing)}")
-        except (NotebookError, KernelDied, ChainError, OSError) as error:  # OSError: the disk is full
+                raise ChainError(f"it did not write {format_names(missing)}")
+            for name in filter(is_stored, outputs):
+                read_stored(self.folder / name)
+        except (NotebookError, KernelDied, ChainError, DamagedFile, OSError) as error:  # OSError: the disk is full
             self._keep_failure(stage, part, kernel, error)
         self._keep_notebook(
             stage, part, kernel, {"hash": expected, "texts": texts_hash(stage), "outputs": outputs, "seconds": seconds}
@@ -259,7 +262,7 @@ class Run:
         """Keep the notebook that shows the failure, and nothing half-written; say so in the manifest, and raise."""
         for name in stage.writes:
             (self.folder / name).unlink(missing_ok=True)
-        if read_json(part):
+        if read_if_sound(part):
             self._keep_notebook(stage, part, kernel, {})
         line = str(error).strip().splitlines()[-1]
         write_json(
@@ -270,8 +273,8 @@ class Run:
         raise ChainError(f"{stage.name} failed: {line} (see {os.path.relpath(self.folder / stage.notebook)})") from None
 
     def _manifest(self, status):
-        records = {name: read_record(self.folder, f"{name}.ipynb") for name in self._names()}
-        done = {name: record for name, record in records.items() if "hash" in record}
+        records = {stage.name: read_record(self.folder, stage) for stage in self.stages}
+        done = {name: record for name, record in records.items() if record}
         seconds = {name: record["seconds"] for name, record in done.items()}
         commit, dirty = git_state(self.stages[0].root)
         return {
@@ -290,8 +293,8 @@ class Run:
         }
 
     def _write_report(self):
-        verdict = read_json(self.folder / VERDICT) or {}
-        manifest = {**self._manifest("finished"), "trusted": verdict.get("trusted") is True}
+        verdict = read_stored(self.folder / VERDICT)
+        manifest = {**self._manifest("finished"), "trusted": verdict is not None and verdict["trusted"]}
         if self.page:
             return write_report(self.folder, manifest, self._names())
         (self.folder / REPORT).unlink(missing_ok=True)  # nothing would vouch for it any more

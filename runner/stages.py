@@ -8,15 +8,16 @@ markdown
 """
 
 import ast
-import json
 import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from mixture.code_hash import imported_modules
+from mixture.messages import format_names
 from parameters import NAMES
 from runner.errors import ChainError
+from runner.stored import join_lines, read_stored
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
@@ -53,11 +54,6 @@ def tags(cell: dict) -> list[str]:
     return cell["metadata"].get("tags", [])
 
 
-def join_lines(text: str | list[str]) -> str:
-    """The text of a cell or an output, which the format may store as a list of lines."""
-    return text if isinstance(text, str) else "".join(text)
-
-
 def code_cells(cells: Iterable[dict]) -> list[dict]:
     """Those of a notebook's cells that run."""
     return [cell for cell in cells if cell["cell_type"] == "code"]
@@ -85,7 +81,7 @@ def read_stages(paths: Iterable[Path], given: Collection[str] = ()) -> list[Stag
     """The stages in notebooks, as `read_chain`; `given` are names of files that they find in the folder."""
     stages, written = [], set(given)
     for path in paths:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        notebook = read_stored(path)
         if "chain" not in notebook["metadata"]:
             continue
         declared = notebook["metadata"]["chain"]
@@ -98,9 +94,9 @@ def read_stages(paths: Iterable[Path], given: Collection[str] = ()) -> list[Stag
             _parameter_names(path.name, notebook["cells"]),
         )
         if unknown := set(stage.parameters) - {*NAMES, "run_dir"}:
-            raise ChainError(f"{path.name}: sets {', '.join(sorted(unknown))}, which the schema does not have")
+            raise ChainError(f"{path.name}: sets {format_names(sorted(unknown))}, which the schema does not have")
         if missing := set(stage.reads) - written:
-            raise ChainError(f"{path.name}: reads {', '.join(sorted(missing))}, which no earlier notebook writes")
+            raise ChainError(f"{path.name}: reads {format_names(sorted(missing))}, which no earlier notebook writes")
         written.update(stage.writes)
         stages.append(stage)
     return stages
@@ -121,6 +117,12 @@ def stage_modules(stages: Iterable[Stage]) -> list[str]:
 
 
 # -- markdown ---------------------------------------------------------------------------------
+
+
+def ran_all(stage: Stage, executed: dict) -> bool:
+    """Whether an executed notebook has all cells of its stage that run, and what papermill injected."""
+    injected = sum("parameters" in tags(cell) for cell in stage.cells)
+    return len(code_cells(executed["cells"])) == len(code_cells(stage.cells)) + injected
 
 
 def markdown_matches(stage: Stage, executed: dict) -> bool:

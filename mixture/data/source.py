@@ -1,6 +1,5 @@
 """From files to values: one numeric column of CSV, TSV or Parquet, read in bounded memory and checked."""
 
-import glob
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from mixture.messages import InputError, format_name, format_value, to_one_line
-
-TEXT = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
-PARQUET = (".parquet", ".pq")
-MOST_NAMES = 20  # of columns, in a message
+from mixture.data.files import PARQUET, TEXT, find_files, suffix
+from mixture.messages import InputError, format_names, format_value, to_one_line
 
 
 @dataclass(frozen=True)
@@ -78,47 +74,9 @@ def _files(files):
     return format_value(files[0]) if len(files) == 1 else f"{len(files)} files from {format_value(files[0])} on"
 
 
-def _suffix(file):
-    """The ending that tells the format: .csv for data.csv and for data.csv.gz."""
-    endings = [e.lower() for e in Path(file).suffixes]
-    return next((e for e in reversed(endings) if e in TEXT or e in PARQUET), "")
-
-
-def find_files(data: str) -> list[str]:
-    """The files that a path, folder or glob names, sorted; hidden files and other formats of a folder are left out.
-
-    Raises
-    ------
-    InputError
-        If there is none, or if they are not all of one format.
-    """
-    path = Path(data)
-    if path.is_dir():
-        found = sorted(
-            str(f) for f in path.rglob("*") if f.is_file() and _suffix(f) and not f.name.startswith((".", "_"))
-        )
-    else:
-        found = (
-            [str(path)] if path.is_file() else sorted(f for f in glob.glob(data, recursive=True) if Path(f).is_file())
-        )
-    known = ", ".join([*TEXT, *PARQUET])
-    if not found:
-        raise InputError(
-            f"data: given {format_value(data)}; allowed: a file, folder or glob with files ending in {known}"
-        )
-    formats = {_suffix(f) in PARQUET if _suffix(f) else None for f in found}
-    if None in formats:
-        raise InputError(f"data: given {format_value(data)}; allowed: files ending in {known}")
-    if len(formats) > 1:
-        raise InputError(
-            f"data: given {format_value(data)}, which holds text and Parquet files; allowed: one of the two"
-        )
-    return found
-
-
 def _text_format(file):
     """CSV or TSV by the ending; a CSV file whose header has more semicolons than commas is split at them."""
-    delimiter = TEXT[_suffix(file)]
+    delimiter = TEXT[suffix(file)]
     if delimiter == "," and not file.endswith(".gz"):
         with open(file, encoding="utf-8", errors="replace") as lines:
             header = lines.readline()
@@ -149,15 +107,14 @@ def open_column(data: str, column: str | None = None) -> Column:
     """
     files = find_files(data)
     try:
-        form = "parquet" if _suffix(files[0]) in PARQUET else _text_format(files[0])
+        form = "parquet" if suffix(files[0]) in PARQUET else _text_format(files[0])
         dataset = ds.dataset(files, format=form)
         schema, names = dataset.schema, dataset.schema.names
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"data: {_files(files)} cannot be read: {_first_line(error)}") from None
     kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
     numeric = [field.name for field in schema if any(is_kind(field.type) for is_kind in kinds)]
-    more = ", …" if numeric[MOST_NAMES:] else ""
-    allowed = f"allowed: one of {', '.join(map(format_name, numeric[:MOST_NAMES]))}{more}"
+    allowed = f"allowed: one of {format_names(numeric, 20)}"
     if not numeric:
         allowed = f"{_files(files)} has no numeric column"
     if column is None and len(numeric) != 1:

@@ -5,7 +5,6 @@ sweep
 """
 
 import os
-import re
 import time
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,11 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from parameters import Parameters
-from runner.folder import MANIFEST, REPORT, VERDICT, is_manifest, read_json, write_text
+from runner.folder import MANIFEST, REPORT, VERDICT, write_text
 from runner.page.render import format_parameter
 from runner.page.template import fill, page_script
 from runner.stages import join_lines, tags
+from runner.stored import read_if_sound, read_stored
 
 INDEX = "index.html"
 NOT_LISTED = {"title"}  # stands elsewhere on the card
@@ -26,12 +26,11 @@ NOT_LISTED = {"title"}  # stands elsewhere on the card
 def _thumbnail(folder, names):
     """The small image stored with the main figure and its alt text, or two times None."""
     for name in reversed(names):
-        for cell in (read_json(folder / f"{name}.ipynb") or {"cells": []})["cells"]:
+        for cell in (read_stored(folder / f"{name}.ipynb") or {"cells": []})["cells"]:
             if "summary-figure" in tags(cell):
                 for output in cell.get("outputs", []):
-                    data = join_lines(output.get("data", {}).get("image/png", "")).replace("\n", "")
-                    if re.fullmatch(r"[A-Za-z0-9+/]+=*", data):
-                        return data, output["metadata"].get("image/png", {}).get("alt", "")
+                    if png := output.get("data", {}).get("image/png"):
+                        return join_lines(png).replace("\n", ""), output["metadata"].get("image/png", {}).get("alt", "")
     return None, None
 
 
@@ -45,8 +44,13 @@ def _difference(values):
     }
 
 
-def describe_run(folder: Path, top: Path) -> dict[str, Any] | None:
-    """What the index shows of one finished run, or None if there is none in the folder.
+def _is_run(folder):
+    """Whether a folder with a manifest.json is a run's, be it damaged: other projects name their files so too."""
+    return any(folder.glob("*.ipynb")) or read_if_sound(folder / MANIFEST) is not None
+
+
+def describe_run(folder: Path, top: Path) -> dict[str, Any]:
+    """What the index shows of one run.
 
     Parameters
     ----------
@@ -59,20 +63,22 @@ def describe_run(folder: Path, top: Path) -> dict[str, Any] | None:
         title, place (its path below `top`), link (None without a report),
         date, trusted, failed and cautions (names of checks), parameters,
         thumbnail (PNG, base64) and alt.
+
+    Raises
+    ------
+    DamagedFile
     """
-    manifest = read_json(folder / MANIFEST)
-    if not is_manifest(manifest):
-        return None
-    finished, verdict = manifest["status"] == "finished", read_json(folder / VERDICT) or {}
+    manifest = read_stored(folder / MANIFEST)
+    finished, verdict = manifest["status"] == "finished", read_stored(folder / VERDICT) or {}
     place = folder.relative_to(top).as_posix()
-    thumbnail, alt = _thumbnail(folder, sorted(manifest["hashes"].get("stages", {})))
+    thumbnail, alt = _thumbnail(folder, sorted(manifest["hashes"]["stages"]))
     return {
-        "title": manifest["parameters"].get("title") or place,
+        "title": manifest["parameters"]["title"],
         "place": place,
         "link": quote(f"{place}/{REPORT}") if (folder / REPORT).exists() else None,
         "date": time.strftime("%Y-%m-%d %H:%M", time.localtime((folder / MANIFEST).stat().st_mtime)),
         "finished": finished,
-        "trusted": finished and manifest.get("trusted") is True,
+        "trusted": finished and manifest["trusted"],
         "error": manifest.get("error", ""),
         "failed": [check["name"] for check in verdict.get("checks", []) if not check["passed"]],
         "cautions": [check["name"] for check in verdict.get("cautions", []) if not check["passed"]],
@@ -89,11 +95,10 @@ def collect(top: str | os.PathLike) -> tuple[list[dict], dict[str, list[dict]]]:
     """
     runs, sweeps = [], {}
     for path in sorted(Path(top).rglob(MANIFEST)):
-        described = describe_run(path.parent, Path(top))
-        if described and path.parent != Path(top):
+        if path.parent != Path(top) and _is_run(path.parent):
             above = path.parent.parent.parent if path.parent.parent.name == "points" else path.parent.parent
             place = runs if above == Path(top) else sweeps.setdefault(above.relative_to(top).as_posix(), [])
-            place.append(described)
+            place.append(describe_run(path.parent, Path(top)))
     return sorted(runs, key=lambda run: run["date"], reverse=True), sweeps
 
 

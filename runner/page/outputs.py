@@ -1,10 +1,8 @@
 """A cell's outputs as HTML: figures with their alt texts and captions, tables, text; noise left out."""
 
-import base64
 import html
 import json
 import re
-import struct
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
@@ -16,9 +14,9 @@ from pygments.lexers import PythonLexer
 from runner.page.markdown import markdown
 from runner.page.tables import clean_table, scrolling
 from runner.stages import join_lines
+from runner.stored import PLAY, png_size
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
-PLAY = "application/vnd.gaussian-mixtures.play+json"
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 PROGRESS = re.compile(r"[█━╸╺▏▎▍▌▋▊▉]|\d+%\||\bit/s|\bs/it|\r(?!\n)")
 UNQUOTED = " '()*,-./:;=@_~!$&?<>+"  # what an SVG in an address may hold as it is
@@ -32,20 +30,15 @@ def colour_code(code: str) -> str:
     return highlight(code, _lexer, _formatter)
 
 
-def _png_size(data):
-    """Width and height of a PNG, in pixels."""
-    return struct.unpack(">II", data[16:24])
-
-
 def figure(kind: str, data: str, metadata: dict[str, Any]) -> str:
     """An embedded figure; without an alt text in its metadata it has no `alt` attribute."""
-    notes = metadata.get(kind) if isinstance(metadata.get(kind), dict) else {}
+    notes = metadata.get(kind, {})
     alt = notes.get("alt") or metadata.get("alt")
     described = f' alt="{html.escape(alt)}"' if alt else ""
     if kind == "image/svg+xml":  # as text it is a quarter shorter than in base64
         size, address = "", html.escape(f"{kind},{quote(data.replace('\n', ' '), safe=UNQUOTED)}")
     else:
-        width, height = _png_size(base64.b64decode(data))
+        width, height = png_size(data)
         size = f' width="{notes.get("width", width)}" height="{notes.get("height", height)}"'
         address = f"{kind};base64,{data.replace('\n', '')}"
     return f'<figure><img src="data:{address}"{size}{described}>{FIGURE_END}'
@@ -53,7 +46,7 @@ def figure(kind: str, data: str, metadata: dict[str, Any]) -> str:
 
 def playable(output: dict[str, Any]) -> str:
     """A static figure that the page's script replaces by one to play with, if it can."""
-    data, metadata = output["data"], output.get("metadata", {})
+    data, metadata = output["data"], output["metadata"]
     kind = next(kind for kind in ("image/svg+xml", "image/png") if kind in data)
     static = figure(kind, join_lines(data[kind]), metadata).removesuffix(FIGURE_END)
     content = data[PLAY] if isinstance(data[PLAY], dict) else json.loads(join_lines(data[PLAY]))
@@ -66,7 +59,7 @@ def playable(output: dict[str, Any]) -> str:
 
 def _rich(output):
     """A display or a result, in the first form the page has a use for."""
-    data, metadata = output["data"], output.get("metadata", {})
+    data, metadata = output["data"], output["metadata"]
     if PLAY in data:
         return playable(output)
     if WIDGET in data:

@@ -131,5 +131,5 @@ def render(chapters: list[tuple[str, dict]], manifest: dict[str, Any]) -> str:
         chapters=bodies,
         summary={tag.removeprefix("summary-"): Markup(markup) for tag, markup in lifted.items()},
         parameters=_parameter_rows(manifest["parameters"]),
-        manifest={"trusted": False} | manifest,
+        manifest=manifest,
     )

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from mixture.code_hash import file_hash, project_files, value_hash
-from mixture.messages import InputError
-from runner.folder import MANIFEST, REPORT, is_manifest, locked, read_json, write_json, write_text
+from runner.folder import MANIFEST, REPORT, locked, write_json, write_text
 from runner.stages import ROOT
+from runner.stored import read_finished, read_stored
 
 ASSETS = Path(__file__).parent
 RENDERER = "runner.page.render"  # imported late: an up-to-date folder needs none of it
@@ -31,7 +31,7 @@ def write_report(folder: Path, manifest: dict[str, Any], names: list[str]) -> di
     """Write the page of the executed notebooks, then the manifest that vouches for it; the manifest."""
     from runner.page import render
 
-    chapters = [(name, read_json(folder / f"{name}.ipynb")) for name in names]
+    chapters = [(name, read_stored(folder / f"{name}.ipynb")) for name in names]
     write_text(folder / REPORT, render.render(chapters, manifest))
     hashes = {"page": page_hash(folder, names, manifest["parameters"]), REPORT: file_hash(folder / REPORT)}
     manifest = {**manifest, "hashes": {**manifest["hashes"], **hashes}}
@@ -45,12 +45,9 @@ def rewrite_report(folder: str | os.PathLike) -> dict[str, Any]:
     Raises
     ------
     InputError
-        The folder holds no finished run.
+        The folder holds no finished run, or a damaged one.
     """
     folder = Path(folder)
-    manifest = read_json(folder / MANIFEST)
-    names = list(manifest["hashes"]["stages"]) if is_manifest(manifest) and manifest["status"] == "finished" else []
-    if not names or not all((folder / f"{name}.ipynb").exists() for name in names):
-        raise InputError(f"{os.path.relpath(folder)}: allowed: the folder of a finished run")
+    manifest, notebooks = read_finished(folder)
     with locked(folder):
-        return write_report(folder, manifest, names)
+        return write_report(folder, manifest, list(notebooks))

@@ -4,7 +4,6 @@ Nothing here computes a statistic: the numbers are those that the notebooks left
 comparison.csv, verdict.json, components.json, em.json, cost.json and the manifest.
 """
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mixture.atomic import read_json, write_atomically
-from runner.folder import MANIFEST, VERDICT, is_manifest
+from mixture.atomic import write_atomically
+from runner.folder import MANIFEST, VERDICT
+from runner.stored import COMPARISON, COMPONENTS, COST, EM, DamagedFile, read_stored
 from runner.sweep.grid import Point
 
 RESULTS = "results.parquet"
@@ -28,21 +28,13 @@ def _parse_number(text):
         return text or None
 
 
-def read_table(path: Path) -> list[dict[str, Any]]:
-    """The rows of a CSV file as dicts, none if there is no such file."""
-    if not path.exists():
-        return []
-    with open(path, encoding="utf-8", newline="") as file:
-        return [{name: _parse_number(text) for name, text in row.items()} for row in csv.DictReader(file)]
-
-
 def point_status(manifest: dict[str, Any] | None, error: str) -> dict[str, str | None]:
     """Status, verdict and error of a point, by its manifest (or None) and by what the sweep saw (a line or "")."""
-    if is_manifest(manifest) and manifest["status"] != "finished":  # the manifest knows more than the sweep
+    if manifest is not None and manifest["status"] != "finished":  # the manifest knows more than the sweep
         return {"status": FAILED, "verdict": None, "error": f"{manifest.get('stage')}: {manifest.get('error')}"}
     if error:
         return {"status": FAILED, "verdict": None, "error": error}
-    if not is_manifest(manifest):
+    if manifest is None:
         return {"status": NOT_RUN, "verdict": None, "error": None}
     return {"status": FINISHED, "verdict": "trusted" if manifest["trusted"] else "untrusted", "error": None}
 
@@ -67,28 +59,35 @@ def point_rows(point: Point, folder: Path, error: str = "") -> list[dict[str, An
         component and, by parameter (w, mu, sigma), what comparison.csv and the
         verdict say of it: `mu_truth`, `mu_posterior_mean`, `mu_rhat` and so on.
     """
-    manifest = read_json(folder / MANIFEST)
-    row = {
-        "point": point.name,
-        "replicate": point.replicate,
-        **point.parameters.model_dump(exclude={"title"}),
-        **point_status(manifest, error),
-    }
-    if row["status"] != FINISHED:
+    row = {"point": point.name, "replicate": point.replicate, **point.parameters.model_dump(exclude={"title"})}
+    try:
+        manifest = read_stored(folder / MANIFEST)
+        row |= point_status(manifest, error)
+        if row["status"] == FINISHED:
+            return _finished_rows(row, manifest, folder)
         return [row | {"component": None, "stage": (manifest or {}).get("stage")}]
-    verdict, cost, em = (read_json(folder / name) or {} for name in (VERDICT, "cost.json", "em.json"))
+    except DamagedFile as damage:
+        return [row | point_status(None, error or str(damage)) | {"component": None, "stage": None}]
+
+
+def _finished_rows(row, manifest, folder):
+    """`row`, with all that the folder says, for each component."""
+    verdict, cost, em = (read_stored(folder / name) or {} for name in (VERDICT, COST, EM))
     row |= (
         {f"seconds_{name}": seconds for name, seconds in manifest["seconds"].items()} | _verdict_columns(verdict) | cost
     )
-    row |= count_columns(read_json(folder / "components.json") or {})
+    row |= count_columns(read_stored(folder / COMPONENTS))
     row |= {f"em_{name}": value for name, value in em.items() if isinstance(value, (int, float))}
-    components = _by_component([*read_table(folder / "comparison.csv"), *verdict.get("parameters", [])])
+    table = [
+        {name: _parse_number(text) for name, text in line.items()} for line in read_stored(folder / COMPARISON) or []
+    ]
+    components = _by_component([*table, *verdict.get("parameters", [])])
     return [row | {"component": number} | values for number, values in components] or [row | {"component": None}]
 
 
-def count_columns(components: dict[str, Any]) -> dict[str, float]:
+def count_columns(components: dict[str, Any] | None) -> dict[str, float]:
     """The number of components that was found, and the probability of each, where it was drawn; by components.json."""
-    if components.get("given", True):
+    if components is None or components["given"]:
         return {}
     likely = {number: p for number, p in components["p_k_filled"].items() if p >= 0.001}
     return {"components_found": components["chosen"]} | {f"p_components_{number}": p for number, p in likely.items()}

@@ -22,14 +22,15 @@ from pathlib import Path
 import dask
 from distributed import Client, KilledWorker, LocalCluster, as_completed
 
-from mixture.atomic import read_json
 from mixture.messages import InputError, format_value
 from mixture.parallel import available_cores
 from runner.errors import ChainError, FolderBusy
-from runner.folder import MANIFEST, clear_parts, is_manifest, locked, make_folder, refuse_unwritable, write_json
+from runner.folder import MANIFEST, clear_parts, locked, make_folder, refuse_unwritable, write_json
 from runner.run import Run
+from runner.scratch import GuardedFolder
 from runner.stages import NOTEBOOKS, Stage, read_chain
 from runner.stages import read_stages as read_notebooks
+from runner.stored import read_if_sound
 from runner.sweep.grid import Point, Sweep
 from runner.sweep.results import RESULTS, point_rows, point_status, write_results
 from runner.sweep.workers import run_point
@@ -111,7 +112,7 @@ def estimate(folder: Path, stages: list[Stage], points: int, workers: int) -> tu
     beside = [*folder.parent.glob(f"*/{MANIFEST}"), *folder.parent.glob(f"*/{POINTS}/*/{MANIFEST}")]
     done = (folder / POINTS).glob(f"*/{MANIFEST}")
     for paths, basis in ((done, "the points that are done"), (beside, "the runs beside it")):
-        manifests = filter(is_manifest, map(read_json, paths))
+        manifests = filter(None, map(read_if_sound, paths))
         seconds = [
             manifest["seconds"]["total"]
             for manifest in manifests
@@ -132,8 +133,10 @@ def connected(scheduler: str | None, max_workers: int) -> Iterator[Client]:
         if scheduler:
             yield _join(scheduler, stack)
             return
+        scratch = stack.enter_context(GuardedFolder("sweep-"))
         # One point at a time is handed to a worker: should it die, no other point is blamed.
-        stack.enter_context(dask.config.set({"distributed.scheduler.worker-saturation": 1.0}))
+        settings = {"distributed.scheduler.worker-saturation": 1.0, "temporary-directory": str(scratch.folder)}
+        stack.enter_context(dask.config.set(settings))
         with sigint_blocked():
             cluster = stack.enter_context(
                 LocalCluster(
@@ -332,7 +335,7 @@ def _watch(ended, total, folder, errors, listener):
     for number, (point, error) in enumerate(ended, start=1):
         if error:
             errors[point.name] = error
-        manifest = read_json(point_folder(folder, point.name) / MANIFEST)
+        manifest = read_if_sound(point_folder(folder, point.name) / MANIFEST)
         counts[point_outcome(point_status(manifest, error))] += 1
         left = total - number
         listener.point(counts, left, (time.monotonic() - begun) / number * left)

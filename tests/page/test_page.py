@@ -11,8 +11,8 @@ import pytest
 import tiny
 from markup import check_page, order_of_headings
 
+from mixture.atomic import read_json
 from parameters import Parameters
-from runner.folder import read_json
 from runner.page.markdown import formula, markdown
 from runner.page.outputs import WIDGET, figure
 from runner.page.render import render
@@ -103,6 +103,7 @@ MANIFEST = {
     "versions": {"python": "3.12.1", "pymc": "6.4.0"},
     "commit": "0123456789abcdef",
     "dirty": True,
+    "trusted": False,
 }
 HTML = render(CHAPTERS, MANIFEST)
 

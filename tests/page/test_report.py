@@ -11,8 +11,9 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from mixture.atomic import read_json
 from mixture.show.text.chains import CHECKS
-from runner.folder import MANIFEST, REPORT, VERDICT, read_json
+from runner.folder import MANIFEST, REPORT, VERDICT
 from runner.page import index
 from runner.page.shots import take_shots
 

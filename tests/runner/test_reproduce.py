@@ -99,7 +99,7 @@ def test_posteriors_are_held_against_each_other_in_monte_carlo_errors(tmp_path, 
     }
     manifests = {name: {"hashes": hashes[name], "versions": {"numpy": name}, "machine": {}} for name in "abc"}
     for other, fine in (("b", True), ("c", False)):
-        found = compare(tmp_path / "a", manifests["a"], tmp_path / other, manifests[other])
+        found = compare(tmp_path / "a", manifests["a"], {}, tmp_path / other, manifests[other], {})
         assert found.differing == ["posterior.nc"] and found.reproduced is fine
 
 

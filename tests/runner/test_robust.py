@@ -32,11 +32,12 @@ from generated import (
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from mixture.atomic import read_json
 from mixture.messages import InputError
 from parameters import NAMES, Parameters, check
 from runner import cli
 from runner.errors import ChainError
-from runner.folder import MANIFEST, REPORT, read_json
+from runner.folder import MANIFEST, REPORT
 from runner.params_files import load
 from runner.sweep import grid
 from runner.sweep import run as sweeps
@@ -126,9 +127,8 @@ def test_the_command_line_runs_or_says_why_not_and_touches_nothing(finished, cho
         assert "Traceback" not in error
         if status == 0:
             assert said.endswith("report.html\n")
-            made = Path(out) if out else next(folder.glob("runs/*"))
-            assert read_json(made / MANIFEST)["status"] == "finished"
-            assert (made / REPORT).stat().st_size > 1000
+            assert read_json(Path(out, MANIFEST))["status"] == "finished"
+            assert Path(out, REPORT).stat().st_size > 1000
         else:
             assert (status, said) == (2, "")
             assert_clear(error.removesuffix("\n"))
@@ -243,7 +243,7 @@ def assert_planned_or_refused(house, sweep, params, out):
         if status == 1:
             plan, end = error.splitlines()
             assert end == "no worker starts here"
-            made = Path(out) if out else Path("runs/s")
+            made = Path(out)
             points = read_json(made / sweeps.SWEEP)["points"]
             assert plan.startswith(f"{len(points)} points: 0 done, {len(points)} to run")
             table = pd.read_parquet(made / sweeps.RESULTS)

@@ -13,6 +13,7 @@ RUNNER = {
 ALLOWED = {
     "mixture.atomic",
     "mixture.code_hash",
+    "mixture.data.files",
     "mixture.messages",
     "mixture.parallel",
     "parameters",
@@ -20,6 +21,7 @@ ALLOWED = {
     "helpers",
     "mixture.check.comparison",
     "mixture.data.read",
+    "mixture.show.text.numbers",
     "mixture.show.text.wording",
 }
 

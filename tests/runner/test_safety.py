@@ -19,10 +19,11 @@ import tiny
 from fits import simulated
 from markup import check_page, requests
 
+from mixture.atomic import read_json
 from mixture.data.read import read_column
 from mixture.messages import InputError
 from parameters import Parameters, check
-from runner.folder import REPORT, read_json
+from runner.folder import REPORT
 from runner.kernels import WarmKernel
 from runner.page import index
 from runner.page.render import render

@@ -133,8 +133,12 @@ def finished(folder, seconds=10.0, **more):
     manifest = {
         "status": "finished",
         "trusted": True,
-        "parameters": {},
-        "hashes": {"stages": {"01_draw": "x"}},
+        "parameters": {"title": "x"},
+        "seed": 0,
+        "versions": {},
+        "commit": None,
+        "dirty": None,
+        "hashes": {"stages": {"01_draw": "x"}, "outputs": {}},
         "seconds": {"01_draw": seconds, "total": seconds},
         **more,
     }
@@ -146,7 +150,7 @@ def test_the_estimate_says_what_it_is_judged_by(tmp_path):
     folder = tmp_path / "sweep"
     assert sweeps.estimate(folder, stages, 6, 2) == (None, "")
     finished(tmp_path / "other", 5.0)
-    finished(tmp_path / "unlike", 500.0, hashes={"stages": {"09_other": "x"}})
+    finished(tmp_path / "unlike", 500.0, hashes={"stages": {"09_other": "x"}, "outputs": {}})
     assert sweeps.estimate(folder, stages, 6, 2) == (15.0, "the runs beside it")
     finished(folder / sweeps.POINTS / "a", 8.0)
     assert sweeps.estimate(folder, stages, 6, 2) == (24.0, "the points that are done")
@@ -161,6 +165,9 @@ def test_a_row_holds_what_the_run_folder_says(tmp_path):
             "component": [0, 1, 1],
             "truth": [1.0, 2.0, np.nan],
             "posterior_mean": [1.1, 2.1, 0.5],
+            **dict.fromkeys(
+                ["posterior_sd", "interval_low", "interval_high", "em", "difference_in_sds"], [0.1, 0.2, 0.3]
+            ),
         }
     )
     comparison.to_csv(tmp_path / "a" / "comparison.csv", index=False)

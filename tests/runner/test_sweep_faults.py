@@ -15,7 +15,8 @@ import tiny
 from distributed import Client
 from tracked import Tracked
 
-from runner.folder import MANIFEST, read_json
+from mixture.atomic import read_json
+from runner.folder import MANIFEST
 from sweeps import House, write
 
 pytestmark = pytest.mark.timeout(900)

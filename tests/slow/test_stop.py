@@ -1,11 +1,13 @@
-"""Stopped at any moment by any signal, a run leaves no process and no half file, and the next run makes up for it."""
+"""Stopped at any moment by any signal, a run leaves no process, no half and no temporary file, and the next makes up for it."""
 
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -35,10 +37,15 @@ def untimed(manifest):
 
 
 class Stoppable(Tracked):
-    """A run that can be started, stopped after some seconds, and looked for among this machine's processes."""
+    """A run that can be started, stopped after some seconds, and looked for among this machine's processes.
+
+    Its temporary files go to a folder of their own, with a short name: the runner puts sockets there.
+    """
 
     def __init__(self, root, *arguments):
         super().__init__()
+        self.temporary = Path(tempfile.mkdtemp(prefix="stop-"))
+        self.env["TMPDIR"] = str(self.temporary)
         self.root, self.folder = root, root / "run"
         self.command = [sys.executable, tiny.ROOT / "report.py", "run", "--out", self.folder, *arguments]
 
@@ -62,6 +69,17 @@ class Stoppable(Tracked):
         if started.poll() is None:
             (os.killpg if number == signal.SIGINT else os.kill)(started.pid, number)
         return started.wait(timeout=240)
+
+    def kill(self):
+        """End what is left, of processes and of files."""
+        super().kill()
+        shutil.rmtree(self.temporary)
+
+    def assert_nothing_remains(self, after=""):
+        """No process, soon, and then no temporary file."""
+        assert self.nothing_remains(), f"{after} left {[p.cmdline() for p in self.processes()]}"
+        left = [path.relative_to(self.temporary).as_posix() for path in self.temporary.rglob("*")]
+        assert not left, f"{after} left {left}"
 
     def finish(self):
         """Run to the end; seconds taken."""
@@ -116,9 +134,7 @@ def read_all(folder):
 def shoot(each, number, seconds, expected):
     """Stop a run, see what is left, let another finish it, and hold that against an undisturbed one's outcome."""
     status = each.stop(number, seconds)
-    assert each.nothing_remains(), (
-        f"{number!r} after {seconds:.2f} s (status {status}) left {[p.cmdline() for p in each.processes()]}"
-    )
+    each.assert_nothing_remains(f"{number!r} after {seconds:.2f} s (status {status})")
     if status == 128 + signal.SIGINT:
         said = (each.root / "said").read_text()
         assert said.endswith("interrupted; the next run continues\n") and "Traceback" not in said, said
@@ -128,7 +144,7 @@ def shoot(each, number, seconds, expected):
     each.finish()
     assert each.outcome() == expected
     read_all(each.folder)
-    assert each.nothing_remains()
+    each.assert_nothing_remains("the next run")
 
 
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
@@ -154,7 +170,7 @@ def test_a_tiny_sweep_stopped_at_any_moment(tmp_path, tracked, number):
         )
 
 
-# The parent is killed while it ends its kernel, just after the guard's end.
+# The parent is killed while it ends its kernel, just after it has told the guard to.
 DYING = """
 import json, os, signal, sys
 sys.path.insert(0, sys.argv[1])
@@ -166,15 +182,15 @@ open("n.ipynb", "w").write(json.dumps(tiny.notebook(
     tiny.cell("run_dir = ''", "parameters"), tiny.cell("import subprocess; subprocess.Popen(['sleep', '600'])"))))
 with WarmKernel() as kernel:
     kernel.run("n.ipynb", "out.ipynb", {"run_dir": "."}, ".")
-    kernel.guard.wait = lambda: os.kill(os.getpid(), signal.SIGKILL)
+    kernel.scratch.guard.wait = lambda: os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_kernel_without_a_guard_is_dead_already(tmp_path, tracked):
+def test_a_kernel_is_ended_by_its_guard_alone(tmp_path, tracked):
     dying = tracked(Stoppable, tmp_path)
     dying.command = [sys.executable, "-c", DYING, tiny.ROOT / "tests" / "support"]
     assert dying.start().wait(timeout=240) == -signal.SIGKILL
-    assert dying.nothing_remains()
+    dying.assert_nothing_remains()
 
 
 def test_the_real_chain_stopped_at_any_moment(tmp_path, tracked):
