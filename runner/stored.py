@@ -179,7 +179,11 @@ class Notebook(TypedDict):
 
 StoredParameters = TypedDict(
     "StoredParameters",
-    {name: NotRequired[field.annotation] for name, field in Parameters.model_fields.items()} | {"title": str},
+    {
+        name: NotRequired[field.annotation | list[field.annotation]]  # a sweep's report has a list of what was swept
+        for name, field in Parameters.model_fields.items()
+    }
+    | {"title": str},
 )
 
 
