@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from mixture.code_hash import file_hash
+from mixture.messages import InputError, format_name
 from parameters import Parameters, check
 from runner.run import ProgressListener, run_chain
 from runner.stages import NOTEBOOKS, tags
-from runner.stored import read_finished
+from runner.stored import MANIFEST, read_finished
 
 POSTERIOR = "posterior.nc"
 TIMED = {"cost.json"}  # what a run cost is another each time
@@ -75,7 +76,11 @@ def stored_parameters(folder: Path, manifest: dict[str, Any]) -> Parameters:
     values = dict(manifest["parameters"])
     if values.get("data") is not None:
         values["data"] = os.path.relpath(os.path.join(folder, values["data"]))
-    return check(values)
+    try:
+        return check(values)
+    except InputError as error:
+        first = str(error).split("\n")[0]
+        raise InputError(f"{format_name(os.path.relpath(folder / MANIFEST))}: {first}") from None
 
 
 def reproduce(

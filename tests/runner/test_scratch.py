@@ -19,7 +19,7 @@ OWNER = """
 import subprocess, sys, time
 from runner.scratch import GuardedFolder, announced
 scratch = GuardedFolder("test-")
-writing = 'write() { n=0; while :; do n=$((n + 1)); : > "$1/$2$n"; done; }; write "$1" a & write "$1" b'
+writing = 'write() { n=0; while :; do n=$((n + 1)); echo > "$1/$2$n"; done; }; write "$1" a & write "$1" b'
 command = ["/bin/sh", "-c", writing, "writer", str(scratch.folder)]
 writer = subprocess.Popen(announced(command, scratch.folder), start_new_session=True)
 while not (scratch.folder / "b1").exists():
