@@ -15,6 +15,7 @@ import argparse
 import gc
 import os
 import re
+import shlex
 import signal
 import sys
 from collections import Counter
@@ -109,27 +110,34 @@ def read_overrides(pairs: Iterable[tuple[str, str]]) -> dict[str, Any]:
     return values
 
 
-def default_folder(params: str | None, data: str | None) -> Path:
-    """`runs/<stem>` of the params file, else of the data (without a glob's stars), else `runs/simulation`."""
-    return Path("runs") / (re.sub(r"[*?\[\]]", "", Path(params or data or "simulation").stem) or "data")
+def default_folder(params: str | None, data: str | None, overrides: dict[str, Any] | None = None) -> Path:
+    """`runs/<stem>` of the params file, else of the data (without a glob's stars), else `runs/simulation`.
+
+    A column or number of components among the overrides joins the name, so that runs which differ in them lie apart.
+    """
+    overrides = overrides or {}
+    parts = [re.sub(r"[*?\[\]]", "", Path(params or data or "simulation").stem) or "data"]
+    parts += [re.sub(r"[^\w.]+", "_", str(overrides["column"]))[:40]] if overrides.get("column") else []
+    parts += [f"K{overrides['n_components']}"] if overrides.get("n_components") else []
+    return Path("runs") / "-".join(parts)
 
 
 class RunProgress(ProgressListener):
-    """A bar over the cells on a terminal; a line for each stage everywhere."""
+    """A line for each stage, and one for how far a long one has come, which a terminal overwrites."""
 
-    def begin(self, number: int, total: int, stage: Stage) -> Any:
+    def begin(self, number: int, total: int, stage: Stage) -> None:
         self.label = f"{number}/{total} {stage.name}"
         if sys.stderr.isatty():
-            from tqdm import tqdm
-
-            return tqdm(total=len(stage.cells), desc=self.label, unit="cell", leave=False)
-        return None
+            self._print(f"{self.label} …", end="")
 
     def progress(self, line: str) -> None:
-        print(f"{self.label}: {line}", file=sys.stderr, flush=True)
+        self._print(f"{self.label}: {line}", end="" if sys.stderr.isatty() else "\n")
+
+    def _print(self, line, end="\n"):
+        print(("\r\033[K" if sys.stderr.isatty() else "") + line, end=end, file=sys.stderr, flush=True)
 
     def end(self, seconds: float | None) -> None:
-        print(f"{self.label} … {'unchanged' if seconds is None else f'{seconds:.1f} s'}", file=sys.stderr)
+        self._print(f"{self.label} … {'unchanged' if seconds is None else f'{seconds:.1f} s'}")
 
 
 def verdict_lines(verdict: dict[str, Any] | None) -> list[str]:
@@ -229,16 +237,29 @@ def print_summary(lines: list[str], manifest: dict[str, Any]) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """The `run` command; the exit status."""
-    values = load(arguments.params, read_overrides(arguments.overrides))
+    overrides = read_overrides(arguments.overrides)
+    values = load(arguments.params, overrides)
     if values.data is not None:
         from mixture.data.read import check_source  # only a file of the user's needs pyarrow here
 
         check_source(values)
-    folder = Path(arguments.out or default_folder(arguments.params, values.data))
+    folder = Path(arguments.out or default_folder(arguments.params, values.data, overrides))
     outcome = run_chain(values, folder, arguments.notebooks, arguments.force, listener=RunProgress())
     if outcome.up_to_date:
         print("up to date")
-    return print_summary(summary_lines(folder), outcome.manifest)
+    lines = summary_lines(folder)
+    if not outcome.manifest["trusted"]:
+        lines.insert(-1, f"  to run it longer: {_longer_command(arguments, values)}")
+    return print_summary(lines, outcome.manifest)
+
+
+def _longer_command(arguments, values):
+    """The command that was given with four times the draws and tuning, to be copied into a shell."""
+    given = [pair for pair in arguments.overrides if pair[0] not in ("draws", "tune")]
+    given += [("draws", str(4 * values.draws)), ("tune", str(4 * values.tune))]
+    words = [os.path.relpath(sys.executable), "report.py", "run", *([arguments.params] if arguments.params else [])]
+    words += [word for pair in given for word in ("-p", *pair)]
+    return shlex.join([*words, *(["--out", arguments.out] if arguments.out else [])])
 
 
 class SweepProgress:

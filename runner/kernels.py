@@ -173,7 +173,6 @@ class WarmKernel:
         output: str | os.PathLike,
         parameters: dict[str, Any],
         folder: str | os.PathLike,
-        bar=None,
     ) -> None:
         """Execute one notebook with `folder` as the kernel's working directory.
 
@@ -184,8 +183,6 @@ class WarmKernel:
         parameters : dict
             Plain Python values for the cell tagged `parameters`.
         folder : path-like
-        bar : tqdm, optional
-            Advanced by one for each cell.
 
         Raises
         ------
@@ -199,7 +196,7 @@ class WarmKernel:
 
         self.warm_up()
         run_sync(self._wipe)(os.path.realpath(folder))
-        papermill_engine.execute(self, notebook, output, parameters, bar)
+        papermill_engine.execute(self, notebook, output, parameters)
 
     def warm_up(self) -> None:
         """Import papermill while the kernel preloads, then wait for the kernel."""

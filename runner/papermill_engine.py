@@ -36,8 +36,7 @@ class WarmEngine(Engine):
     """papermill's own client, handed a running kernel."""
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, kernel=None, output=None, bar=None, **_):
-        nb_man.pbar = bar
+    def execute_managed_notebook(cls, nb_man, kernel_name, kernel=None, output=None, **_):
         client = _Client(
             nb_man,
             km=kernel.manager,
@@ -57,7 +56,7 @@ class WarmEngine(Engine):
 papermill_engines.register("warm", WarmEngine)
 
 
-def execute(kernel, notebook, output, parameters, bar):
+def execute(kernel, notebook, output, parameters):
     """`WarmKernel.run` without the cleaning; see there."""
     try:
         papermill.execute_notebook(
@@ -70,7 +69,6 @@ def execute(kernel, notebook, output, parameters, bar):
             progress_bar=False,
             kernel=kernel,
             output=output,
-            bar=bar,
             # To write the whole notebook before and after each cell takes more than a second of a report.
             request_save_on_cell_execute=False,
         )

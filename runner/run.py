@@ -13,7 +13,7 @@ import sysconfig
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from mixture.code_hash import file_hash
 from mixture.messages import format_names
@@ -50,8 +50,8 @@ from runner.stored import DamagedFile, is_stored, read_if_sound, read_stored
 class ProgressListener:
     """Is told how a run goes; this one ignores it."""
 
-    def begin(self, number: int, total: int, stage: Stage) -> Any:
-        """A stage starts; a tqdm bar to advance by its cells, or None."""
+    def begin(self, number: int, total: int, stage: Stage) -> None:
+        """A stage starts."""
 
     def progress(self, line: str) -> None:
         """A long cell says how far it has come."""
@@ -187,8 +187,8 @@ class Run:
                     continue
                 (self.folder / REPORT).unlink(missing_ok=True)  # it reports what is about to be replaced
                 kernel = kernel or stack.enter_context(self._start_kernel(self.stages[number:]))
-                bar = self.listener.begin(number + 1, len(self.stages), stage)
-                self.listener.end(self._run_stage(stage, expected, kernel, bar))
+                self.listener.begin(number + 1, len(self.stages), stage)
+                self.listener.end(self._run_stage(stage, expected, kernel))
 
     def _markdown_matches(self, stage):
         return markdown_matches(stage, read_stored(self.folder / stage.notebook))
@@ -229,7 +229,7 @@ class Run:
 
             yield kernel
 
-    def _run_stage(self, stage, expected, kernel, bar):
+    def _run_stage(self, stage, expected, kernel):
         """Execute one stage and move its record in; how many seconds it took."""
         for name in stage.writes:  # an old file must not pass for this run's
             (self.folder / name).unlink(missing_ok=True)
@@ -238,7 +238,7 @@ class Run:
             kernel.warm_up()  # once, and no stage's own time
             start = time.perf_counter()
             kernel.on_progress = self.listener.progress
-            kernel.run(stage.path, part, {name: self.values[name] for name in stage.parameters}, self.folder, bar)
+            kernel.run(stage.path, part, {name: self.values[name] for name in stage.parameters}, self.folder)
             seconds = round(time.perf_counter() - start, 3)
             outputs = {name: file_hash(self.folder / name) for name in stage.writes}
             if missing := [name for name, content in outputs.items() if content is None]:

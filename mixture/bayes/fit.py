@@ -192,7 +192,7 @@ class ProgressLine:
             return
         self.shown, rate = now + SHOWN_EVERY, done / (now - self.begun)
         print(
-            f"sampling: {done:,} of {planned:,} sweeps, {rate:,.0f} a second, about {(planned - done) / rate:.0f} s left",
+            f"sampling: {done:,} of {planned:,} sweeps of all chains, {rate:,.0f} a second, about {(planned - done) / rate:.0f} s left",
             file=sys.stderr,
             flush=True,
         )

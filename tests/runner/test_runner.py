@@ -4,6 +4,7 @@ import contextlib
 import importlib.metadata
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -496,6 +497,25 @@ def test_what_is_up_to_date_needs_no_heavy_import(house):
 )
 def test_the_default_run_folder(params, data, folder):
     assert str(cli.default_folder(params, data)) == folder
+
+
+def test_runs_that_differ_in_column_or_number_of_components_lie_apart():
+    for given, folder in (
+        ({}, "runs/x"),
+        ({"column": "body mass/g", "draws": 10}, "runs/x-body_mass_g"),
+        ({"n_components": 3}, "runs/x-K3"),
+        ({"column": "a", "n_components": "auto"}, "runs/x-a-Kauto"),
+    ):
+        assert str(cli.default_folder(None, "x.csv", given)) == folder
+
+
+def test_what_runs_longer_can_be_copied(tmp_path, monkeypatch):
+    """The command is that of the run, with four times its draws."""
+    given = ["run", "-p", "data", "it's.csv", "-p", "draws", "50", "--out", "runs/my run"]
+    words = shlex.split(cli._longer_command(cli.read_arguments(given), Parameters(draws=50, tune=100)))
+    again = cli.read_arguments(words[2:])
+    assert words[:2] == [os.path.relpath(sys.executable), "report.py"] and again.out == "runs/my run"
+    assert dict(again.overrides) == {"data": "it's.csv", "draws": "200", "tune": "400"}
 
 
 def test_the_headline_has_truth_only_where_it_is_known():
