@@ -20,6 +20,7 @@ from mixture.em import (
     em_standard_errors,
     fit_em,
     fit_em_proper,
+    fit_pilot,
 )
 
 SPIKE = np.append(
@@ -205,6 +206,16 @@ def test_two_components_that_are_one_are_no_maximum(waiting, waiting_fit):
     assert not _collapsed(waiting, waiting_fit.components, equal=False)
     at_saddle = replace(waiting_fit, components=Components(*twins))
     assert all(np.isnan(error).all() for error in em_standard_errors(waiting, at_saddle).values())
+
+
+# ---------------------------------------------------------------- a pilot
+
+
+def test_a_pilot_takes_the_number_of_components_with_the_smallest_bic():
+    rng = np.random.default_rng(9)
+    clusters = Sample.of_values(np.concatenate([rng.normal(center, 1, 25) for center in (0, 10, 20)]))
+    assert len(fit_pilot(clusters, "auto", rng, 2).weights) == 3
+    assert len(fit_pilot(clusters, 2, rng, 2).weights) == 2
 
 
 # ---------------------------------------------------------------- standard errors
