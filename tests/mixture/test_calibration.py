@@ -100,15 +100,15 @@ def test_a_truth_is_ranked_among_draws_from_all_of_the_chain():
 
 
 def test_many_calibrated_parameters_pass_together():
-    """Sixty parameters, which all pass with the probability that is asked for."""
+    """All of 25 pass with the probability that is asked for, and their curves stay in the bands as often."""
     rng, passed = np.random.default_rng(8), 0
-    for _ in range(20):
-        ranks = pd.concat([table_of(rng.uniform(size=50), parameter=str(i)) for i in range(60)])
-        all_pass = judge_ranks(ranks, 0.9)["passed"].all()
-        curves = rank_differences(ranks, 0.9)
-        assert all_pass == curves["difference"].between(curves["low"], curves["high"]).all()
-        passed += all_pass
-    assert passed >= 14  # of 20, where 18 are expected: fewer in one case of a hundred
+    for _ in range(6):
+        ranks = pd.concat([table_of(rng.uniform(size=20), parameter=str(i)) for i in range(25)])
+        passed += judge_ranks(ranks, 0.9)["passed"].all()
+    assert passed >= 4  # fewer in one case of sixty; by bands for one alone, nearly always
+    curves = rank_differences(ranks, 0.9)
+    inside = curves["difference"].between(curves["low"], curves["high"]).groupby(curves["parameter"], sort=False).all()
+    assert inside.tolist() == judge_ranks(ranks, 0.9)["passed"].tolist()
 
 
 # -- planted errors ---------------------------------------------------------------------------
