@@ -178,8 +178,10 @@ def test_on_rounded_values_em_takes_the_rounding_out_of_the_sd(waiting, waiting_
 
 @pytest.mark.parametrize("equal", [False, True], ids=["free", "equal"])
 @pytest.mark.parametrize("width", [0, 3], ids=["values", "cells"])
-def test_em_climbs_to_the_maximum_without_help(waiting, width, equal):
-    sample = group_sample(waiting, width) if width else waiting
+def test_em_climbs_to_the_maximum_without_help(width, equal):
+    rng = np.random.default_rng(2)  # spreads that are far from equal
+    values = Sample.of_values(np.concatenate([rng.normal(50, 3, 100), rng.normal(80, 9, 200)]))
+    sample = group_sample(values, width) if width else values
     best = fit(sample, variance="equal" if equal else "free")
     start = np.array([0.5, 0.5]), np.array([50.0, 85.0]), np.array([8.0, 8.0])
     climb = partial(_em_on_cells, sample) if width else partial(_em_on_values, sample.value)
