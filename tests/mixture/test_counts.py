@@ -19,14 +19,14 @@ from mixture.em import fit_em_proper
 P_K, P_FILLED = np.array([0.05, 0.15, 0.5, 0.3]), np.array([0.1, 0.6, 0.26, 0.04])
 
 
-def kept_draws(draws=600, shift=0.0, shifted="k_filled", noise=0.01, prior="uniform"):
-    """Independent draws with these mean probabilities; one chain is shifted by so many sds in one quantity."""
+def kept_draws(draws=600, shift=0.0, shifted="k_filled", prior="uniform", **noise):
+    """Independent draws with these mean probabilities, noise by name; one chain is shifted in one quantity, in sds."""
     rng = np.random.default_rng(1)
     values = {name: rng.normal(size=(4, draws)) for name in counts.QUANTITIES}
     values[shifted][0] += shift
     data = {name: (("chain", "draw"), each) for name, each in values.items()}
     for name, p in (("p_k", P_K), ("p_filled", P_FILLED)):
-        off = noise * rng.normal(size=(4, draws, 4))
+        off = noise.get(name, 0.01) * rng.normal(size=(4, draws, 4))
         off -= off.mean(axis=(0, 1))
         data[name] = (("chain", "draw", "components"), p + off - off.mean(axis=-1, keepdims=True))
     return xr.Dataset(data, {"components": [1, 2, 3, 4]}, {"count_prior": prior})
@@ -62,8 +62,9 @@ def test_each_probability_stands_by_its_number(prior):
         ({"draws": 150}, True),
         ({"draws": 90}, False),
         *(({"shift": 0.5, "shifted": name}, False) for name in counts.QUANTITIES),
-        ({"noise": 0.1}, True),  # an error of 0.002
-        ({"noise": 0.2}, False),
+        ({"p_k": 0.1, "p_filled": 0.1}, True),  # errors of 0.002
+        ({"p_k": 0.2}, False),
+        ({"p_filled": 0.2}, False),
     ],
 )
 def test_a_run_is_long_enough_when_chains_agree_and_no_probability_is_vague(given, enough):
