@@ -5,6 +5,7 @@ import dataclasses
 import importlib.metadata
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from runner.errors import ChainError
 from runner.folder import MANIFEST, REPORT, locked
 from runner.kernels import WarmKernel, kernel_environment
 from runner.page.report import rewrite_report
-from runner.provenance import git_state, stage_hash
+from runner.provenance import data_files, git_state, stage_hash
 from runner.run import ProgressListener, run_chain
 from runner.stages import Stage, read_chain, stage_modules
 
@@ -119,6 +120,7 @@ def test_the_manifest_says_what_was_run_and_names_no_path(house):
     assert set(manifest["hashes"]["stages"]) == set(manifest["seconds"]) - {"total"} == set(ALL)
     assert set(manifest["hashes"]["outputs"]) == {"numbers.txt", "doubled.txt", "verdict.json"}
     assert {"python", "pymc", "arviz", "scikit-learn"} <= manifest["versions"].keys()
+    assert platform.node() not in manifest["machine"].values(), "whose machine it was is nobody's business"
     assert (manifest["commit"], manifest["dirty"]) == (None, None)  # the tiny chain is in no repository
     for path in house.out.iterdir():
         assert str(house.root) not in path.read_text(), path.name
@@ -280,6 +282,15 @@ def test_the_data_count_by_content(house):
     data.write_text("x\n2\n")
     assert house.run(data=str(data)) == ["01_draw"]
     assert house.manifest()["parameters"]["data"] == "../data.csv"
+
+
+def test_the_files_of_a_folder_are_those_that_are_seen_in_one_order(tmp_path):
+    for name in ("b.csv", "a.csv", ".hidden.csv", "c.csv"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "deeper").mkdir()
+    files = [tmp_path / name for name in ("a.csv", "b.csv", "c.csv")]
+    assert data_files(str(tmp_path)) == files == data_files(str(tmp_path / "*.csv"))
+    assert data_files(str(tmp_path / "b.csv")) == files[1:2] and data_files(str(tmp_path / "none.csv")) == []
 
 
 def test_force_runs_everything(house):
