@@ -285,10 +285,10 @@ def test_the_data_count_by_content(house):
 
 
 def test_the_files_of_a_folder_are_those_that_are_seen_in_one_order(tmp_path):
-    for name in ("b.csv", "a.csv", ".hidden.csv", "c.csv"):
-        (tmp_path / name).write_text("x")
+    files = [tmp_path / f"{letter}.csv" for letter in "abcdefghijklmnop"]
+    for path in [*files[::-2], tmp_path / ".hidden.csv", *files[::2]]:
+        path.write_text("x")
     (tmp_path / "deeper").mkdir()
-    files = [tmp_path / name for name in ("a.csv", "b.csv", "c.csv")]
     assert data_files(str(tmp_path)) == files == data_files(str(tmp_path / "*.csv"))
     assert data_files(str(tmp_path / "b.csv")) == files[1:2] and data_files(str(tmp_path / "none.csv")) == []
 
