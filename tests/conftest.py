@@ -95,7 +95,8 @@ def real_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("real")
     data = folder / 'a<b>&"ü.csv'
     pd.DataFrame({COLUMN: simulated(150).value}).to_csv(data, index=False)
-    few = {"draws": 100, "tune": 100, "chains": 2, "em_starts": 3, "n_components": 2}
+    few = {"draws": 100, "tune": 120, "chains": 2, "em_starts": 3, "n_components": 2}
+    few |= {"em_variance": "equal", "interval": 0.8}  # not the defaults, so that it shows who forgets them
     values = {"data": str(data), "column": COLUMN, "title": TITLE, **few}
     overrides = [part for name, value in values.items() for part in ("-p", name, json.dumps(value))]
     done = subprocess.run(

@@ -9,11 +9,12 @@ import pytest
 from scipy import stats
 
 from mixture.bayes import model as room
-from mixture.components import mixture_log_likelihood
+from mixture.components import Components, mixture_log_likelihood
+from mixture.data.sample import Sample
 from mixture.studies.calibration import Recipe, Refitter, calibrate, rank_of, rank_truth, statistics
 from mixture.studies.coverage import LEVELS, cover_truth, scenarios
 from mixture.studies.interval_coverage import summarise_coverage
-from mixture.studies.rank_uniformity import bands, judge_ranks
+from mixture.studies.rank_uniformity import bands, judge_ranks, rank_differences
 
 # Small samples and wide components, so that the prior matters.
 SMALL = Recipe(n=15, sd_median=3.0, concentration=5.0, cell_width=2.0, tune=200, draws=400)
@@ -74,6 +75,40 @@ def test_what_is_ranked():
     assert np.isclose(ranked["log likelihood"], mixture_log_likelihood(sample, *truth).sum())
     many = statistics(sample, tuple(np.stack([each] * 3) for each in truth))
     assert all(np.allclose(many[name], ranked[name]) and many[name].shape == (3,) for name in ranked)
+
+
+class Drifting:
+    """A chain that forgets slowly: its draws rise steadily, so that no part of it stands for the whole."""
+
+    kind, recipe = "drifting", Recipe()
+
+    def observe(self, sample):
+        return sample
+
+    def fit(self, sample, start, rng):
+        steady = np.linspace(0, 1, self.recipe.draws)[:, None]
+        first = 0.2 + 0.6 * steady
+        return Components(np.hstack([first, 1 - first]), 40 * steady + [-30, -10], 0.1 + [3, 2] * steady)
+
+
+def test_a_truth_is_ranked_among_draws_from_all_of_the_chain():
+    drawn = statistics(Sample.of_values([0.0, 1.0]), Drifting().fit(None, None, None))
+    for replicate in range(5):
+        for row in rank_truth(Drifting(), replicate, 7):
+            if row["parameter"] != "log likelihood":  # of another sample each time
+                assert row["rank"] == pytest.approx((drawn[row["parameter"]] < row["truth"]).mean(), abs=0.025)
+
+
+def test_many_calibrated_parameters_pass_together():
+    """All of 25 pass with the probability that is asked for, and their curves stay in the bands as often."""
+    rng, passed = np.random.default_rng(8), 0
+    for _ in range(6):
+        ranks = pd.concat([table_of(rng.uniform(size=20), parameter=str(i)) for i in range(25)])
+        passed += judge_ranks(ranks, 0.9)["passed"].all()
+    assert passed >= 4  # fewer in one case of sixty; by bands for one alone, nearly always
+    curves = rank_differences(ranks, 0.9)
+    inside = curves["difference"].between(curves["low"], curves["high"]).groupby(curves["parameter"], sort=False).all()
+    assert inside.tolist() == judge_ranks(ranks, 0.9)["passed"].tolist()
 
 
 # -- planted errors ---------------------------------------------------------------------------

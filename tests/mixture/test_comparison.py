@@ -3,13 +3,15 @@
 import arviz as az
 import numpy as np
 import pytest
-from fits import simulated
+from fits import simulated, tree_of
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import stats
 
 from mixture.bayes.model import posterior_draws
 from mixture.check.comparison import compare_fits, monte_carlo_distance
 from mixture.check.likelihood import compare_posteriors
 from mixture.check.membership import summarise_memberships
+from mixture.check.selection import choose_component_count
 from mixture.components import membership_probabilities, sort_components
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
@@ -98,3 +100,19 @@ def test_two_components_predict_better_than_one(exact_fit, single_fit):
     assert table["weight"].sum() == pytest.approx(1, abs=1e-6) and table["weight"][2] > 0.9
     doubted = compare_posteriors(trees, {1: True, 2: False}, np.random.default_rng(1))
     assert doubted["weight"][1] == 1 and np.isnan(doubted["weight"][2])
+
+
+def test_predictions_scored_in_cells_are_those_of_the_values():
+    """Eight hundred values of one component: a cell's mass over its width is the density."""
+    rng = np.random.default_rng(2)
+    sample = Sample.of_values(rng.normal(5, 3, 800))
+    center, spread = sample.mean(), sample.sd()
+    means, sds = center + spread / 28 * rng.normal(size=(2, 60, 1)), spread * (1 + rng.normal(size=(2, 60, 1)) / 40)
+    tree = tree_of(sample, (np.ones((2, 60, 1)), means, sds))
+    drawn = {"given": False, "p_k": {"1": 0.7, "2": 0.3}}
+    table = choose_component_count(sample, 1, tree, rng, starts=2, components=drawn)
+    assert len(tree["log_likelihood"]["x"][0, 0]) == 800, "the report's own is on the values"
+    density = stats.norm(center, spread).logpdf(sample.value)
+    assert table["elpd"][1] == pytest.approx(density.sum() - 2, abs=1.5), "less one for each parameter"
+    assert table["elpd_se"][1] == pytest.approx(density.std() * np.sqrt(800), rel=0.1)
+    assert table["p_k"][1] == 0.7

@@ -1,25 +1,35 @@
 """EM finds the published maxima, obeys the laws of maximum likelihood, and knows when it has failed."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy import special
+from scipy import special, stats
 
-from mixture.components import Components, component_log_density, mixture_log_likelihood
+from mixture.components import (
+    Components,
+    component_log_density,
+    component_log_likelihood,
+    mixture_log_likelihood,
+)
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
 from mixture.data.simulate import simulate_mixture
 from mixture.em import (
     CollapseError,
     _collapsed,
+    _em_on_cells,
     _em_on_values,
+    _m_step,
+    _slopes,
     bootstrap_errors,
     compare_component_counts,
     em_standard_errors,
     fit_em,
     fit_em_proper,
+    fit_pilot,
 )
 
 SPIKE = np.append(
@@ -163,6 +173,63 @@ def test_on_rounded_values_em_takes_the_rounding_out_of_the_sd(waiting, waiting_
     assert_allclose(cells.means, waiting_fit.means, rtol=1e-5)
 
 
+# ---------------------------------------------------------------- its parts, each by itself: the others hide its errors
+
+
+@pytest.mark.parametrize("equal", [False, True], ids=["free", "equal"])
+@pytest.mark.parametrize("width", [0, 3], ids=["values", "cells"])
+def test_em_climbs_to_the_maximum_without_help(width, equal):
+    rng = np.random.default_rng(2)  # spreads that are far from equal
+    values = Sample.of_values(np.concatenate([rng.normal(50, 3, 100), rng.normal(80, 9, 200)]))
+    sample = group_sample(values, width) if width else values
+    best = fit(sample, variance="equal" if equal else "free")
+    start = np.array([0.5, 0.5]), np.array([50.0, 85.0]), np.array([8.0, 8.0])
+    climb = partial(_em_on_cells, sample) if width else partial(_em_on_values, sample.value)
+    ((found, converged),) = climb([start], 1e-13, equal)
+    assert converged
+    assert_allclose(found, best.components, rtol=1e-4)
+
+
+@pytest.mark.parametrize("equal", [False, True], ids=["free", "equal"])
+def test_a_step_of_em_on_cells_has_the_moments_of_truncated_normals(waiting, equal):
+    sample = group_sample(waiting, 6)
+    c, w, m, s = sample.count / sample.n, *(np.array(each) for each in ([0.3, 0.7], [52.0, 79.0], [7.0, 5.0]))
+    joint = component_log_likelihood(sample, w, m, s)
+    share = special.softmax(joint, axis=1)
+    within = [
+        [stats.truncnorm((a - m[k]) / s[k], (b - m[k]) / s[k], m[k], s[k]) for k in (0, 1)]
+        for a, b in zip(sample.lower, sample.upper)
+    ]
+    first = np.array([[each.mean() for each in row] for row in within])
+    second = np.array([[each.var() for each in row] for row in within]) + first**2
+    members = c[:, None] * share
+    total = members.sum(axis=0)
+    means = (members * first).sum(axis=0) / total
+    variances = (members * second).sum(axis=0) / total - means**2
+    one = [each[None] for each in (w, m, s)]
+    found = _m_step(sample, c, share[None], joint[None], *one, equal)
+    expected = total, means, np.sqrt(np.full(2, total @ variances) if equal else variances)
+    assert_allclose([each[0] for each in found], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("width", [0, 6], ids=["values", "cells"])
+def test_the_slopes_are_those_of_the_log_likelihood(waiting, width):
+    """By a mean in its sds, and by a log sd."""
+    sample, h = group_sample(waiting, width) if width else waiting, 1e-5
+    w, m, s = np.array([0.3, 0.7]), np.array([52.0, 79.0]), np.array([7.0, 5.0])
+    joint = component_log_likelihood(sample, w, m, s)
+    share = sample.count[:, None] * special.softmax(joint, axis=1)
+    found = _slopes(sample, joint - np.log(w), share, m, s)
+
+    def rise(by_mean, by_log_sd):
+        ends = [(w, m + e * s * by_mean, s * np.exp(e * by_log_sd)) for e in (h, -h)]
+        return np.subtract(*(mixture_log_likelihood(sample, *end) @ sample.count for end in ends)) / (2 * h)
+
+    none, each = np.zeros(2), np.eye(2)
+    expected = [rise(one, none) for one in each], [rise(none, one) for one in each]
+    assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
 # ---------------------------------------------------------------- failures
 
 
@@ -205,6 +272,16 @@ def test_two_components_that_are_one_are_no_maximum(waiting, waiting_fit):
     assert not _collapsed(waiting, waiting_fit.components, equal=False)
     at_saddle = replace(waiting_fit, components=Components(*twins))
     assert all(np.isnan(error).all() for error in em_standard_errors(waiting, at_saddle).values())
+
+
+# ---------------------------------------------------------------- a pilot
+
+
+def test_a_pilot_takes_the_number_of_components_with_the_smallest_bic():
+    rng = np.random.default_rng(9)
+    clusters = Sample.of_values(np.concatenate([rng.normal(center, 1, 25) for center in (0, 10, 20)]))
+    assert len(fit_pilot(clusters, "auto", rng, 2).weights) == 3
+    assert len(fit_pilot(clusters, 2, rng, 2).weights) == 2
 
 
 # ---------------------------------------------------------------- standard errors

@@ -127,6 +127,8 @@ def test_the_best_number_of_components_is_one_whose_chains_are_trusted():
     )
     left, right = figures.draw_component_counts(counts).axes
     assert right.lines[-1].get_xdata()[0] == 2
+    rings = [line for line in left.lines if line.get_fillstyle() == "none"]
+    assert [(ring.get_xdata()[0], ring.get_ydata()[0]) for ring in rings] == [(2, 4), (3, 3), (2, 4)]
     assert not {line.get_color() for line in left.lines} & set(figures.COMPONENT)
 
 

@@ -14,7 +14,7 @@ from scipy.optimize import check_grad
 from mixture.bayes import kernels
 from mixture.bayes.chains import Stop, Stopped
 from mixture.bayes.fit import choose_sampler, draw_posterior, fit_posterior
-from mixture.bayes.gibbs import _Chain, _Chains, sample_by_gibbs
+from mixture.bayes.gibbs import _Chain, _Chains, _starting_points, sample_by_gibbs
 from mixture.bayes.labels import match_components, name_components
 from mixture.bayes.model import Priors, build_model, choose_priors, posterior_draws
 from mixture.bayes.modes import find_modes, is_isolated
@@ -269,6 +269,18 @@ def test_maxima_are_found_once_and_weighed():
         assert np.abs(target.negative_gradient(point)[1]).max() < 0.05
         assert (np.linalg.eigvalsh(target.precision(point)) > 0).all()
     assert modes.nearest(modes.points).tolist() == [0, 1]
+
+
+def test_chains_start_at_each_mode_and_one_of_them_anywhere():
+    sample, rng = three_clusters(), np.random.default_rng(1)
+    target = Target.of(sample, choose_priors(sample, 2))
+    modes = find_modes(target, np.array([target.to_free(each) for each, _ in fit_em_proper(sample, 2, rng).maxima]))
+    assert len(modes.points) == 2
+    for _ in range(10):
+        *starts, anywhere = _starting_points(target, modes, 5, rng)
+        assert modes.nearest(np.array(starts)).tolist() == [0, 1, 0, 1]
+        assert modes.distances(np.array(starts)).min(axis=1).max() < 30  # of five dimensions
+        assert modes.distances(anywhere[None]).min() > 30 and np.isfinite(target.log_density(anywhere[None]))
 
 
 def test_a_mode_behind_a_wall_is_isolated_and_one_without_is_not():

@@ -14,8 +14,17 @@ from scipy import stats
 
 from helpers import load_posterior
 from mixture.atomic import write_atomically
-from mixture.bayes.model import Priors, add_log_likelihood, build_model, choose_priors, observed_sample, posterior_draws
+from mixture.bayes.model import (
+    Priors,
+    add_log_likelihood,
+    as_dataset,
+    build_model,
+    choose_priors,
+    observed_sample,
+    posterior_draws,
+)
 from mixture.bayes.nuts import sample_posterior, starting_points
+from mixture.check.likelihood import total_log_likelihood
 from mixture.components import NAMES, mixture_log_likelihood, sort_components
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
@@ -246,6 +255,28 @@ def test_kept_densities_are_the_models(which, request):
         assert prior == pytest.approx(log_prior(found.priors, weights, means, sds))
         whole = density({"w": weights, "mu": means, "sigma": sds})
         assert prior + each[chain, draw].astype(float) @ found.sample.count == pytest.approx(whole, rel=1e-5)
+
+
+def test_what_is_kept_of_many_values_tells_draws_apart_as_the_values_do():
+    """More than twenty thousand are kept in cells: log likelihoods differ as the exact ones, but for a constant."""
+    truth = (0.4, 0.6), (0.0, 4.0), (1.0, 1.5)
+    sample, rng = simulated(20_500, *truth), np.random.default_rng(5)
+    w = 0.4 + 0.01 * rng.normal(size=(2, 6))
+    draws = np.stack([w, 1 - w], -1), *(np.array(a) + 0.05 * rng.normal(size=(2, 6, 2)) for a in truth[1:])
+    tree = add_log_likelihood(xr.DataTree.from_dict({"posterior": as_dataset(draws)}), sample)
+    assert tree["observed_data"]["count"].sum() == 20_500 and tree["observed_data"].sizes["observation"] < 1000
+    exact = mixture_log_likelihood(sample, *draws).sum(axis=-1)
+    assert np.ptp(exact) > 20
+    off = total_log_likelihood(tree) - exact
+    assert_allclose(off, off.mean(), atol=1.5)
+
+
+def test_chains_start_at_every_mode_that_may_hold_something():
+    """Three like clusters and two components: two maxima, mirror images of each other."""
+    z = stats.norm.ppf((np.arange(40) + 0.5) / 40)
+    sample, rng = Sample.of_values(np.concatenate([z - 10, z, z + 10])), np.random.default_rng(1)
+    starts = starting_points(choose_priors(sample, 2), fit_em(sample, 2, rng), 12, rng)
+    assert {start["mu"][0] < -7.5 for start in starts} == {True, False}
 
 
 @pytest.mark.parametrize("which", ["exact_fit", "grouped_fit"])

@@ -12,7 +12,7 @@ from mixture.check.verdict import Check
 from mixture.components import Components
 from mixture.data.sample import Sample
 from mixture.show.text.chains import CAUSES, CHECKS, check_line, verdict_text
-from mixture.show.text.comparison import answer_text, comparison_table, counts_table
+from mixture.show.text.comparison import answer_text, comparison_table, counts_table, counts_text
 from mixture.show.text.fit import posterior_table, priors_text, sensitivity_table
 from mixture.show.text.numbers import decimals_for, estimate, fixed, plus_minus
 from mixture.show.text.sample import described_table
@@ -271,3 +271,33 @@ def test_priors_are_formulas_at_any_scale():
     text = priors_text([1.6e-8, 145.0], [1 / 1.79e-8**2, 0.01], "lognormal", 1.495e-9, 1.0)
     assert r"\mathrm{Normal}(1.600 \times 10^{-8}, 1.79 \times 10^{-8})" in text
     assert r"\mu_{2} \sim \mathrm{Normal}(145, 10)" in text and r"\log(1.495 \times 10^{-9})" in text
+
+
+def criteria(**best):
+    """A table of 1 to 7 components in which each criterion is best at a number of its own."""
+    numbers = np.arange(1, 8)
+    smaller = {name: 10.0 * (numbers - best[name]) ** 2 for name in ("bic", "aic", "icl")}
+    larger = {name: -10.0 * (numbers - best[name]) ** 2 for name in ("sbic", "elpd", "weight", "p_k")}
+    return pd.DataFrame({**smaller, **larger, "elpd_se": 1.0, "trusted": True}, index=pd.Index(numbers, name="K"))
+
+
+OWN = {"bic": 1, "aic": 2, "icl": 3, "sbic": 4, "p_k": 5, "elpd": 6, "weight": 7}
+
+
+def test_each_criterion_prefers_the_number_that_is_its_best():
+    said = counts_text(criteria(**OWN))
+    assert "BIC 1, AIC 2, ICL 3, sBIC 4, the posterior 5, leave-one-out 6." in said
+    assert "Stacking gives K = 7 the largest weight" in said and "would do as well" not in said
+    assert "**agree on** **3** components" in counts_text(criteria(**dict.fromkeys(OWN, 3)))
+
+
+def test_chains_that_are_not_trusted_take_no_part_in_the_comparison_by_prediction():
+    said = counts_text(criteria(**OWN).assign(trusted=[True] * 5 + [False] * 2))
+    assert "leave-one-out 5." in said and "Stacking gives K = 5" in said
+    assert "The chains of K = 6, 7 are not to be trusted" in said
+
+
+def test_numbers_that_predict_nearly_as_well_are_named():
+    close = criteria(**OWN)
+    close["elpd"] /= 3.0  # a neighbour is 3.3 below the best
+    assert "By leave-one-out prediction 5, 7 would do as well" in counts_text(close)

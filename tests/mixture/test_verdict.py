@@ -1,19 +1,32 @@
 """The verdict passes what is sound, and fails and names what is not."""
 
+import functools
 import itertools
 import json
 
 import arviz as az
 import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 from fits import fit, simulated, tree_of
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from mixture.bayes.model import Priors, choose_priors, posterior_draws
+from mixture.bayes.counts import QUANTITIES
+from mixture.bayes.model import Priors, as_dataset, choose_priors, posterior_draws
 from mixture.check.likelihood import expected_log_predictive_density, loo_pit
-from mixture.check.verdict import classify_chains, judge_chains, judge_model, prior_sensitivity, relabel
+from mixture.check.verdict import (
+    Verdict,
+    classify_chains,
+    judge_chains,
+    judge_model,
+    judged_quantities,
+    prior_sensitivity,
+    relabel,
+)
 from mixture.components import mixture_cdf
+from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
 
 SAMPLE = simulated(200, means=(0.0, 8.0))
@@ -75,6 +88,105 @@ def test_bad_chains_fail_by_name_and_with_advice(make, names):
     found = set(failures(checks))
     assert names <= found and (found == names or found <= MIXING)  # what mixes badly fails in more than one way
     assert all(check.advice for check in checks if not check.passed)
+
+
+def autoregression(bfmi, draws=500, seed=3):
+    """Energies of four chains whose BFMI is about this: the mean square of a step, in variances."""
+    rng, memory = np.random.default_rng(seed), 1 - bfmi / 2
+    energy = rng.normal(size=(4, draws))
+    for t in range(1, draws):
+        energy[:, t] = memory * energy[:, t - 1] + np.sqrt(1 - memory**2) * energy[:, t]
+    return energy
+
+
+def with_modes(missed):
+    """Good chains beside a second mode that none of them visited, with this share of the posterior."""
+    tree = tree_of(SAMPLE, chains())
+    tree["modes"] = xr.Dataset({"share": ("mode", [1 - missed, missed]), "missed": ("mode", [0.0, 1.0])})
+    return tree
+
+
+def with_counts(shift=0.0, draws=500, quantity="k"):
+    """Good chains with a number of components that was drawn too, one chain of it shifted by so many sds."""
+    tree, rng = tree_of(SAMPLE, chains()), np.random.default_rng(4)
+    values = {name: rng.normal(size=(4, draws)) for name in QUANTITIES}
+    values[quantity][0] += shift
+    kept = xr.Dataset({name: (("chain", "draw"), each) for name, each in values.items()})
+    shares = xr.DataArray(rng.dirichlet([8, 2], (4, draws)), dims=("chain", "draw", "components"))
+    tree["components"] = kept.assign(p_k=shares, p_filled=shares)
+    return tree
+
+
+# On either side of each limit, as published: the check that decides, a tree that just passes, one that just fails.
+LIMITS = {
+    "R-hat 1.01": ("largest R-hat", lambda: tree_of(SAMPLE, moved(chains(), 0, 0.02)), lambda: tree_of(SAMPLE, moved(chains(), 0, 0.04))),
+    "100 draws a chain": ("smallest bulk ESS", lambda: tree_of(SAMPLE, chains(draws=140)), lambda: tree_of(SAMPLE, chains(draws=95))),
+    "BFMI 0.3": ("smallest BFMI", lambda: tree_of(SAMPLE, chains(), autoregression(0.4)), lambda: tree_of(SAMPLE, chains(), autoregression(0.22))),
+    "a hundredth missed": ("share of modes that no chain visited", lambda: with_modes(0.009), lambda: with_modes(0.011)),
+    "R-hat of K": ("largest R-hat of the number of components", lambda: with_counts(0.1), lambda: with_counts(0.4)),
+    "ESS of K": ("smallest ESS of the number of components", lambda: with_counts(draws=140), lambda: with_counts(draws=95)),
+    "R-hat of what is filled": ("largest R-hat of the number of components", lambda: with_counts(), lambda: with_counts(0.4, quantity="squared_shares")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name, sound, doubtful", LIMITS.values(), ids=LIMITS)
+def test_a_check_turns_at_its_limit(name, sound, doubtful):
+    (passes,), (fails,) = ([c for c in judge_chains(make()) if c.name == name] for make in (sound, doubtful))
+    assert passes.passed and not fails.passed and passes.limit == fails.limit
+    assert min(passes.value, fails.value) < passes.limit < max(passes.value, fails.value)
+
+
+def test_chains_are_judged_by_their_parameters_and_by_what_no_relabelling_changes():
+    components = chains(draws=20)
+    found = judged_quantities(tree_of(SAMPLE, components))
+    assert set(found) == {"w", "mu", "sigma", "log_likelihood", "density"}
+    points = np.quantile(SAMPLE.value, [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99], method="inverted_cdf")
+    for c, d in itertools.product(range(4), (0, 19)):
+        weights, means, sds = (each[c, d] for each in components)
+        at = stats.norm(means, sds)
+        assert found["log_likelihood"][c, d] == pytest.approx(np.log(at.pdf(SAMPLE.value[:, None]) @ weights).sum())
+        assert_allclose(found["density"][c, d], at.pdf(points[:, None]) @ weights)
+    swapped = judged_quantities(tree_of(SAMPLE, switched(components, np.ones((4, 20), bool))))
+    for name in ("log_likelihood", "density"):
+        assert_allclose(swapped[name], found[name])
+
+
+@pytest.mark.parametrize("apart", ["w", "mu", "sigma", "log_likelihood"])
+def test_the_worst_of_all_quantities_decides(apart):
+    """One chain moves away in one of them."""
+    tree = tree_of(SAMPLE, chains(draws=150))
+    posterior, x = (tree[group].to_dataset() for group in ("posterior", "log_likelihood"))
+    first = xr.DataArray([1.0, 0, 0, 0], dims="chain")
+    if apart == "log_likelihood":
+        tree["log_likelihood"] = x + first * 0.01  # of each of two hundred values
+    else:
+        tree["posterior"] = posterior.assign(
+            {apart: posterior[apart] + first * posterior[apart].std(("chain", "draw"))}
+        )
+    quantities = judged_quantities(tree)
+    worst = {each: float(az.rhat(quantities)[each].max()) for each in quantities.data_vars}
+    assert max(worst.values()) == worst[apart]
+    checks = {check.name: check for check in judge_chains(tree)}
+    assert checks["largest R-hat"].value == pytest.approx(worst[apart]) and not checks["largest R-hat"].passed
+    for kind in ("bulk", "tail"):
+        ess = az.ess(quantities, method=kind)
+        smallest = min(float(ess[each].min()) for each in quantities.data_vars)
+        assert checks[f"smallest {kind} ESS"].value == pytest.approx(smallest)
+
+
+def test_one_failed_check_is_enough_and_cautions_are_none():
+    checks = judge_chains(tree_of(SAMPLE, chains()))
+    bad = checks[0]._replace(passed=False, advice="run longer")
+    empty = pd.DataFrame()
+
+    def told(*parts):
+        verdict = Verdict(*parts, "agree", empty, empty, empty)
+        assert verdict.as_json()["trusted"] is verdict.trusted
+        return verdict.trusted
+
+    assert told(checks, [bad]) and told(checks, [])
+    for place in range(len(checks)):
+        assert not told([*checks[:place], bad, *checks[place + 1 :]], [])
 
 
 def test_chains_that_never_move_are_not_trusted():
@@ -184,6 +296,51 @@ def test_leave_one_out_ranks_are_uniform_for_the_right_model(which, request):
     assert ranks.shape == (200,) and (ranks >= 0).all() and (ranks <= 1).all()
     assert stats.kstest(ranks, "uniform").pvalue > 0.05
     assert failures(judged(tree)) == []
+
+
+N = SAMPLE.n
+UNIFORM = (np.arange(N) + 0.5) / N
+OUTLIER = Sample.of_values(np.append(SAMPLE.value, 18.0))
+
+
+@functools.cache
+def left_out(sample):
+    """Good chains around a sample, and its leave-one-out predictions."""
+    tree = tree_of(sample, chains(draws=150))
+    return tree, az.loo(tree, pointwise=True)
+
+
+def cautions(sample=SAMPLE, ranks=UNIFORM, moved_by=0.0, em_off=0.0):
+    """The cautions that are raised of good chains, given leave-one-out ranks, a sensitivity and EM's distance in sds."""
+    tree, loo = left_out(sample)
+    tree["em"] = as_dataset(tuple(a.mean(axis=(0, 1)) + em_off * a.std(axis=(0, 1)) for a in posterior_draws(tree)))
+    sensitivity = pd.DataFrame({"w": [0.0, np.nan], "mu": [0.0, moved_by]})
+    return set(failures(judge_model(tree, loo, ranks, sensitivity)))
+
+
+CAUTIONS = {
+    "nothing": ({}, set()),
+    "ranks that are a little uneven": ({"ranks": stats.beta(1, 1.05).ppf(UNIFORM)}, set()),
+    "ranks that lean": ({"ranks": stats.beta(1, 1.5).ppf(UNIFORM)}, {"LOO-PIT uniformity, p"}),
+    "ranks at the ends": (
+        {"ranks": np.concatenate([[1e-5], UNIFORM[1:-1], [1 - 1e-5]])},
+        {"LOO-PIT tails, p"},
+    ),
+    "a prior that moves a little": ({"moved_by": 0.045}, set()),
+    "a prior that moves": ({"moved_by": 0.055}, {"prior sensitivity"}),
+    "EM a little off": ({"em_off": 0.9}, set()),
+    "EM off": ({"em_off": 1.1}, {"distance to EM in posterior sds"}),
+    "EM off to the other side": ({"em_off": -1.1}, {"distance to EM in posterior sds"}),
+    "narrow cells": ({"sample": group_sample(SAMPLE, 0.45)}, set()),
+    "wide cells": ({"sample": group_sample(SAMPLE, 0.55)}, {"cell width in smallest sds"}),
+    "an outlier": ({"sample": OUTLIER}, {"largest Pareto k"}),
+}
+
+
+@pytest.mark.parametrize("given, expected", CAUTIONS.values(), ids=CAUTIONS)
+def test_a_caution_is_raised_beyond_its_limit_and_no_other(given, expected):
+    """The narrowest sd is 1."""
+    assert cautions(**given) == expected
 
 
 def test_leave_one_out_ranks_are_weighted_distribution_functions_by_a_literal_loop(exact_fit):

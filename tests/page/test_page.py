@@ -14,7 +14,7 @@ from markup import check_page, order_of_headings
 from mixture.atomic import read_json
 from parameters import Parameters
 from runner.page.markdown import formula, markdown
-from runner.page.outputs import WIDGET, figure
+from runner.page.outputs import PLAY, WIDGET, figure, output_markup
 from runner.page.render import render
 from runner.page.tables import clean_table
 from runner.stages import read_chain
@@ -128,6 +128,21 @@ def test_the_title_and_raw_html_are_escaped():
     assert "<h1>Length &amp; &lt;b&gt;width&lt;/b&gt;</h1>" in HTML
     assert "alert(1)" not in HTML and "<script>alert" not in HTML
     assert HTML.count("<script") == 1
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["as JSON", "as text"])
+def test_no_text_in_an_interactive_figure_ends_its_script(as_text):
+    content = {"label": "</script><script>alert(1)</script><!-- <b>", "x": [1, 2]}
+    data = {PLAY: json.dumps(content) if as_text else content, "image/png": png(3, 2)}
+    markup = output_markup({"output_type": "display_data", "data": data, "metadata": {}})
+    (script,) = re.findall(r'<script type="application/json">(.*?)</script>', markup, re.DOTALL)
+    assert json.loads(script) == content and "<" not in script
+    assert markup.count("<script") == markup.count("</script") == 1
+
+
+@pytest.mark.parametrize("manifest, doubt", [({}, True), ({"trusted": False}, True), ({"trusted": True}, False)])
+def test_a_page_is_in_doubt_unless_its_manifest_says_that_it_is_trusted(manifest, doubt):
+    assert ('class="verdict doubt"' in render(CHAPTERS, MANIFEST | manifest)) is doubt
 
 
 def test_the_policy_lets_only_the_pages_own_script_run():

@@ -103,6 +103,52 @@ def test_posteriors_are_held_against_each_other_in_monte_carlo_errors(tmp_path, 
         assert found.differing == ["posterior.nc"] and found.reproduced is fine
 
 
+def shown(kind, content, *tags):
+    """A cell with one output of such a kind."""
+    output = {"output_type": "display_data", "metadata": {}, "data": {"text/plain": "x", kind: content}}
+    return tiny.cell("show()", *tags, outputs=[output])
+
+
+NONE = tiny.cell("show()")
+OTHERWISE = {
+    "a drawing": (shown("image/svg+xml", "<svg/>"), shown("image/svg+xml", "<svg></svg>"), True),
+    "a picture": (shown("image/png", "AA"), shown("image/png", "AB"), True),
+    "a table": (shown("text/html", "<table>1"), shown("text/html", "<table>2"), True),
+    "an interactive figure": (
+        shown("application/vnd.gaussian-mixtures.play+json", {"x": 1}),
+        shown("application/vnd.gaussian-mixtures.play+json", {"x": 2}),
+        True,
+    ),
+    "a figure more": (NONE, shown("image/png", "AA"), True),
+    "a figure less": (shown("image/png", "AA"), NONE, True),
+    "the same": (shown("image/png", "AA"), shown("image/png", "AA"), False),
+    "a text, which may hold times": (shown("text/plain", "1 s"), shown("text/plain", "2 s"), False),
+    "a bar": (shown("text/html", "1", "progress"), shown("text/html", "2", "progress"), False),
+}
+
+
+@pytest.mark.parametrize("then, now, differs", OTHERWISE.values(), ids=OTHERWISE)
+def test_figures_and_tables_count_as_files_do(tmp_path, then, now, differs):
+    manifest = {"hashes": {"stages": {"01_x": "h"}, "outputs": {}}, "versions": {}, "machine": {}}
+    for name, cell in (("then", then), ("now", now)):
+        (tmp_path / name).mkdir()
+        content = json.dumps(tiny.notebook(tiny.text("# 1"), cell))
+        (tmp_path / name / "01_x.ipynb").write_text(content, encoding="utf-8")
+    found = compare(tmp_path / "then", manifest, tmp_path / "now", manifest)
+    assert found.differing == (["01_x.ipynb, output of cell 2"] if differs else [])
+    assert found.reproduced is not differs
+
+
+@pytest.mark.parametrize("file, differs", [("doubled.txt", True), ("cost.json", False)])
+def test_a_file_that_is_new_gone_or_other_differs_unless_it_holds_times(tmp_path, file, differs):
+    (tmp_path / file).write_text("x")
+    none, one, other = ({}, {file: file_hash(tmp_path / file)}, {file: "another"})
+    for then, now in ((one, none), (one, other), (none, one)):
+        manifests = [{"hashes": {"stages": {}, "outputs": each}, "versions": {}, "machine": {}} for each in (then, now)]
+        found = compare(tmp_path, manifests[0], tmp_path, manifests[1])
+        assert found.differing == ([file] if differs else []) and found.reproduced is not differs
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_the_real_chain_is_the_same_on_one_core_just_compiled_and_on_two_from_the_cache(tmp_path, monkeypatch):

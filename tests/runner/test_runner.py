@@ -1,9 +1,11 @@
 """The chain and its door: what runs, what does not, what is left behind."""
 
 import contextlib
+import dataclasses
 import importlib.metadata
 import json
 import os
+import platform
 import shlex
 import signal
 import subprocess
@@ -21,8 +23,9 @@ from runner.errors import ChainError
 from runner.folder import MANIFEST, REPORT, locked
 from runner.kernels import WarmKernel, kernel_environment
 from runner.page.report import rewrite_report
+from runner.provenance import data_files, git_state, stage_hash
 from runner.run import ProgressListener, run_chain
-from runner.stages import read_chain, stage_modules
+from runner.stages import Stage, read_chain, stage_modules
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -118,6 +121,7 @@ def test_the_manifest_says_what_was_run_and_names_no_path(house):
     assert set(manifest["hashes"]["stages"]) == set(manifest["seconds"]) - {"total"} == set(ALL)
     assert set(manifest["hashes"]["outputs"]) == {"numbers.txt", "doubled.txt", "verdict.json"}
     assert {"python", "pymc", "arviz", "scikit-learn"} <= manifest["versions"].keys()
+    assert platform.node() not in manifest["machine"].values(), "whose machine it was is nobody's business"
     assert (manifest["commit"], manifest["dirty"]) == (None, None)  # the tiny chain is in no repository
     for path in house.out.iterdir():
         assert str(house.root) not in path.read_text(), path.name
@@ -165,6 +169,81 @@ def test_a_parameter_reruns_the_stages_that_it_reaches(house):
     assert house.run(draws=20, seed=5) == ALL
 
 
+def test_every_parameter_that_a_notebook_takes_counts_for_it(tmp_path):
+    """In the chain itself, one by one; what a notebook does not take does not."""
+    for stage in read_chain():
+        for name in stage.reads:
+            (tmp_path / name).write_text(name)
+        values = dict.fromkeys(Parameters.model_fields, 1) | {"run_dir": "."}
+        before = stage_hash(stage, values, tmp_path, [])
+        assert {"run_dir"} < set(stage.parameters) <= values.keys()
+        reached = {name for name in values if stage_hash(stage, values | {name: 2}, tmp_path, []) != before}
+        assert reached == set(stage.parameters)
+
+
+@pytest.mark.parametrize("change", ["reads", "writes", "data", "name of the data", "cells", "tags"])
+def test_all_else_that_goes_into_a_notebook_counts(tmp_path, change):
+    (tmp_path / "a.txt").write_text("1")
+    data = tmp_path / "data.csv"
+    data.write_text("1")
+    cells = [tiny.cell("seed = 0\ndata = None\nrun_dir = 'x'", "parameters"), tiny.cell("seed")]
+    stage = Stage("01_draw", tmp_path / "01_draw.ipynb", cells, ("a.txt",), ("b.txt",), ("seed", "data", "run_dir"))
+    values, before = {"seed": 1, "data": "data.csv", "run_dir": "."}, None
+    before = stage_hash(stage, values, tmp_path, [data])
+    assert stage_hash(stage, values, tmp_path, [data]) == before
+    if change == "reads":
+        (tmp_path / "a.txt").write_text("2")
+    elif change == "writes":
+        stage = dataclasses.replace(stage, writes=("c.txt",))
+    elif change == "data":
+        data.write_text("2")
+    elif change == "name of the data":
+        data = data.rename(tmp_path / "other.csv")
+    else:
+        other = tiny.cell("seed + 1") if change == "cells" else tiny.cell("seed", "hide")
+        stage = dataclasses.replace(stage, cells=[cells[0], other])
+    assert stage_hash(stage, values, tmp_path, [data]) != before
+
+
+def git(folder, *arguments):
+    subprocess.run(
+        ["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", folder, *arguments], check=True, capture_output=True
+    )
+
+
+def test_a_report_says_at_which_commit_it_was_made_and_whether_anything_was_changed_since(tmp_path):
+    """Or that it was made outside git."""
+    notebook = tmp_path / "notebooks" / "01_draw.ipynb"
+    notebook.parent.mkdir()
+    notebook.write_text("1")
+    assert git_state(tmp_path) == (None, None)
+    git(tmp_path, "init")
+    assert git_state(tmp_path) == (None, None), "no commit yet"
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "first")
+    head = subprocess.run(["git", "-C", tmp_path, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+    assert git_state(tmp_path) == (head, False)
+    notebook.write_text("2")
+    assert git_state(tmp_path) == (head, True)
+    notebook.write_text("1")
+    assert git_state(tmp_path) == (head, False)
+    (tmp_path / "new.py").write_text("")
+    assert git_state(tmp_path) == (head, True)
+
+
+def test_the_manifest_has_the_commit_and_the_changes_of_its_chain(house):
+    git(house.root, "init")
+    (house.root / ".gitignore").write_text("run\n")
+    git(house.root, "add", ".")
+    git(house.root, "commit", "-m", "first")
+    house.run()
+    manifest = house.manifest()
+    assert (manifest["commit"], manifest["dirty"]) == git_state(house.root) and manifest["dirty"] is False
+    house.edit("02_double", "number * 2", "2 * number")
+    house.run()
+    assert (house.manifest()["commit"], house.manifest()["dirty"]) == (manifest["commit"], True)
+
+
 def test_the_title_is_no_reason_to_run_a_notebook(house):
     house.run()
     assert house.run(title="Another") == []
@@ -204,6 +283,15 @@ def test_the_data_count_by_content(house):
     data.write_text("x\n2\n")
     assert house.run(data=str(data)) == ["01_draw"]
     assert house.manifest()["parameters"]["data"] == "../data.csv"
+
+
+def test_the_files_of_a_folder_are_those_that_are_seen_in_one_order(tmp_path):
+    files = [tmp_path / f"{letter}.csv" for letter in "abcdefghijklmnop"]
+    for path in [*files[::-2], tmp_path / ".hidden.csv", *files[::2]]:
+        path.write_text("x")
+    (tmp_path / "deeper").mkdir()
+    assert data_files(str(tmp_path)) == files == data_files(str(tmp_path / "*.csv"))
+    assert data_files(str(tmp_path / "b.csv")) == files[1:2] and data_files(str(tmp_path / "none.csv")) == []
 
 
 def test_force_runs_everything(house):

@@ -182,6 +182,42 @@ def test_a_row_holds_what_the_run_folder_says(tmp_path):
     assert (first["status"], first["verdict"], first["error"]) == ("finished", "trusted", None)
 
 
+@pytest.mark.parametrize(
+    "manifest, error, status, verdict",
+    [
+        ({"trusted": True}, "", "finished", "trusted"),
+        ({"trusted": False}, "", "finished", "untrusted"),
+        ({"trusted": None}, "", "finished", "untrusted"),
+        ({"trusted": True}, "its worker died", "failed", None),
+        ({"status": "failed", "trusted": True}, "", "failed", None),
+    ],
+)
+def test_a_point_is_trusted_only_if_it_finished_and_its_manifest_says_so(tmp_path, manifest, error, status, verdict):
+    finished(tmp_path / "a", **manifest)
+    (row,) = results.point_rows(grid.Point(Parameters(), 0), tmp_path / "a", error)
+    assert (row["status"], row["verdict"], row["error"] is None) == (status, verdict, status == "finished")
+    assert sweeps.point_outcome(row) == (verdict or status)
+
+
+def test_failed_checks_and_cautions_have_columns_of_their_own(tmp_path):
+    finished(tmp_path / "a", trusted=False)
+    made = {
+        name: [
+            {"name": f"{name} {kind}", "value": 3, "limit": 2, "passed": kind == "passed"}
+            for kind in ("passed", "failed")
+        ]
+        for name in ("checks", "cautions")
+    }
+    (tmp_path / "a" / "verdict.json").write_text(json.dumps({**made, "trusted": False, "chains": "slow mixing"}))
+    (row,) = results.point_rows(grid.Point(Parameters(), 0), tmp_path / "a")
+    assert (row["failed_checks"], row["cautions"], row["chains_verdict"]) == (
+        "checks failed",
+        "cautions failed",
+        "slow mixing",
+    )
+    assert [row[f"{name} {kind}"] for name in made for kind in ("passed", "failed")] == [3] * 4
+
+
 def test_a_point_without_a_result_has_a_row_too(tmp_path):
     point = grid.Point(Parameters(), 0)
     (row,) = results.point_rows(point, tmp_path / "none")

@@ -1,0 +1,82 @@
+"""What the chain's own notebooks write is what the parameters ask for, and its verdict is the same wherever it is told.
+
+The run has so few draws that its verdict has to be that it cannot be trusted.
+"""
+
+import arviz as az
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from helpers import load_posterior
+from mixture.bayes.model import observed_sample, posterior_draws
+from mixture.check.membership import summarise_memberships
+from mixture.check.verdict import judge_chains
+from mixture.em import fit_em_proper
+from parameters import Parameters
+from runner.folder import MANIFEST, REPORT, VERDICT, read_json
+from runner.page.index import describe_run
+from runner.sweep.grid import Point
+from runner.sweep.results import point_rows
+
+
+@pytest.fixture(scope="module")
+def tree(real_run):
+    return load_posterior(real_run)
+
+
+def test_the_verdict_is_that_on_the_posterior_beside_it(real_run, tree):
+    verdict, checks = read_json(real_run / VERDICT), judge_chains(tree)
+    assert [check["name"] for check in verdict["checks"]] == [check.name for check in checks]
+    assert_allclose([check["value"] for check in verdict["checks"]], [check.value for check in checks])
+    assert [check["passed"] for check in verdict["checks"]] == [check.passed for check in checks]
+    assert not all(check.passed for check in checks), "two hundred draws are too few"
+    assert verdict["trusted"] is False
+
+
+def test_what_cannot_be_trusted_is_said_to_be_so_wherever_it_is_told(real_run):
+    verdict, manifest = read_json(real_run / VERDICT), read_json(real_run / MANIFEST)
+    failed = [check["name"] for check in verdict["checks"] if not check["passed"]]
+    described = describe_run(real_run, real_run.parent)
+    rows = point_rows(Point(Parameters(), 0), real_run)
+    page = (real_run / REPORT).read_text(encoding="utf-8")
+    assert failed and manifest["trusted"] is False
+    assert described["trusted"] is False and described["failed"] == failed
+    assert {row["verdict"] for row in rows} == {"untrusted"}
+    assert {row["failed_checks"] for row in rows} == {"; ".join(failed)}
+    assert 'class="verdict doubt"' in page and "Do not trust these numbers" in page
+
+
+def test_the_chains_have_the_length_and_the_number_that_were_asked_for(real_run, tree):
+    asked = read_json(real_run / MANIFEST)["parameters"]
+    assert asked["draws"] != asked["tune"]
+    assert (tree["posterior"].sizes["draw"], tree["posterior"].sizes["chain"]) == (asked["draws"], asked["chains"])
+    tuned = tree.attrs["sweeps"] - asked["draws"] * tree.attrs["sweeps_between_draws"]
+    assert np.log2(tuned / asked["tune"]) % 1 == 0  # the first round twice, then each twice as long
+
+
+def test_em_has_the_variance_that_was_asked_for(real_run, tree):
+    asked, em = read_json(real_run / MANIFEST)["parameters"], read_json(real_run / "em.json")
+    assert asked["em_variance"] == "equal"
+    expected = fit_em_proper(
+        observed_sample(tree), 2, np.random.default_rng(1), asked["em_starts"], variance=asked["em_variance"]
+    )
+    assert em["sds"][0] == pytest.approx(em["sds"][1]) and em["n"] == 150
+    assert (em["bic"], em["log_likelihood"]) == pytest.approx((expected.bic, expected.log_likelihood), abs=1e-3)
+    assert tree["em"]["sigma"].values == pytest.approx(em["sds"])
+
+
+def test_intervals_have_the_probability_that_was_asked_for(real_run, tree):
+    interval = read_json(real_run / MANIFEST)["parameters"]["interval"]
+    assert interval != Parameters().interval
+    comparison = pd.read_csv(real_run / "comparison.csv").set_index(["parameter", "component"])
+    for name, draws in zip(("w", "mu", "sigma"), posterior_draws(tree), strict=True):
+        for k in (0, 1):
+            row = comparison.loc[(name, k)]
+            assert_allclose([row["posterior_mean"], row["posterior_sd"]], [draws[..., k].mean(), draws[..., k].std()])
+            bounds = az.hdi(draws[..., k].ravel(), prob=interval)
+            assert_allclose(row[["interval_low", "interval_high"]].astype(float), bounds)
+    membership = pd.read_parquet(real_run / "membership.parquet")
+    expected = summarise_memberships(observed_sample(tree), posterior_draws(tree).thin(1000), interval)
+    assert_allclose(membership[["p_0", "p_0_low", "p_0_high"]], expected[["p_0", "p_0_low", "p_0_high"]])
