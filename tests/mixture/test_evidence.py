@@ -43,6 +43,18 @@ def test_it_is_the_likelihood_averaged_over_the_prior(exact, family, k=2):
     assert abs(found.log - expected) < 4 * np.hypot(found.error, error)
 
 
+def test_its_error_is_the_spread_of_estimates_by_one_chain_each():
+    sample, rng = simulated(40), np.random.default_rng(3)
+    priors = choose_priors(sample, 2)
+    tree = sample_by_gibbs(sample, priors, fit_em_proper(sample, 2, rng), rng, chains=12, draws=300, tune=300)
+    found = []
+    for chain in range(12):
+        alone = tree.map_over_datasets(lambda part, chain=chain: part.isel(chain=[chain], missing_dims="ignore"))
+        found.append(bridge_sampling(sample, priors, alone, rng))
+    spread, errors = np.std([each.log for each in found], ddof=1), np.array([each.error for each in found])
+    assert 0.5 < spread / np.sqrt((errors**2).mean()) < 2
+
+
 @pytest.mark.slow
 def test_the_galaxies_have_the_published_values_and_the_engines_ratios():
     values = pd.read_csv("data/galaxies.csv")["velocity"].to_numpy()
