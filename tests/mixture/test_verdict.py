@@ -375,7 +375,7 @@ def test_a_flat_prior_moves_nothing_and_a_weak_one_little(exact_fit):
     sensitivity = prior_sensitivity(exact_fit.tree)
     assert_array_equal(sensitivity["w"], 0)
     assert 0 < sensitivity[["mu", "sigma"]].max(axis=None) < 0.05
-    assert list(sensitivity.loc["mu"].index) == [0, 1]
+    assert list(sensitivity.loc["mu"].index) == [1, 2]
 
 
 def test_a_strong_prior_at_the_wrong_place_is_flagged():

@@ -10,12 +10,13 @@ import pytest
 from numpy.testing import assert_allclose
 
 from helpers import load_posterior
+from mixture.atomic import read_json
 from mixture.bayes.model import observed_sample, posterior_draws
 from mixture.check.membership import summarise_memberships
 from mixture.check.verdict import judge_chains
 from mixture.em import fit_em_proper
 from parameters import Parameters
-from runner.folder import MANIFEST, REPORT, VERDICT, read_json
+from runner.folder import MANIFEST, REPORT, VERDICT
 from runner.page.index import describe_run
 from runner.sweep.grid import Point
 from runner.sweep.results import point_rows
@@ -73,10 +74,10 @@ def test_intervals_have_the_probability_that_was_asked_for(real_run, tree):
     comparison = pd.read_csv(real_run / "comparison.csv").set_index(["parameter", "component"])
     for name, draws in zip(("w", "mu", "sigma"), posterior_draws(tree), strict=True):
         for k in (0, 1):
-            row = comparison.loc[(name, k)]
+            row = comparison.loc[(name, k + 1)]
             assert_allclose([row["posterior_mean"], row["posterior_sd"]], [draws[..., k].mean(), draws[..., k].std()])
             bounds = az.hdi(draws[..., k].ravel(), prob=interval)
             assert_allclose(row[["interval_low", "interval_high"]].astype(float), bounds)
     membership = pd.read_parquet(real_run / "membership.parquet")
     expected = summarise_memberships(observed_sample(tree), posterior_draws(tree).thin(1000), interval)
-    assert_allclose(membership[["p_0", "p_0_low", "p_0_high"]], expected[["p_0", "p_0_low", "p_0_high"]])
+    assert_allclose(membership[["p_1", "p_1_low", "p_1_high"]], expected[["p_1", "p_1_low", "p_1_high"]])

@@ -130,11 +130,8 @@ OTHERWISE = {
 @pytest.mark.parametrize("then, now, differs", OTHERWISE.values(), ids=OTHERWISE)
 def test_figures_and_tables_count_as_files_do(tmp_path, then, now, differs):
     manifest = {"hashes": {"stages": {"01_x": "h"}, "outputs": {}}, "versions": {}, "machine": {}}
-    for name, cell in (("then", then), ("now", now)):
-        (tmp_path / name).mkdir()
-        content = json.dumps(tiny.notebook(tiny.text("# 1"), cell))
-        (tmp_path / name / "01_x.ipynb").write_text(content, encoding="utf-8")
-    found = compare(tmp_path / "then", manifest, tmp_path / "now", manifest)
+    stored, anew = ({"01_x": tiny.notebook(tiny.text("# 1"), cell, reads=[], writes=[])} for cell in (then, now))
+    found = compare(tmp_path, manifest, stored, tmp_path, manifest, anew)
     assert found.differing == (["01_x.ipynb, output of cell 2"] if differs else [])
     assert found.reproduced is not differs
 
@@ -145,7 +142,7 @@ def test_a_file_that_is_new_gone_or_other_differs_unless_it_holds_times(tmp_path
     none, one, other = ({}, {file: file_hash(tmp_path / file)}, {file: "another"})
     for then, now in ((one, none), (one, other), (none, one)):
         manifests = [{"hashes": {"stages": {}, "outputs": each}, "versions": {}, "machine": {}} for each in (then, now)]
-        found = compare(tmp_path, manifests[0], tmp_path, manifests[1])
+        found = compare(tmp_path, manifests[0], {}, tmp_path, manifests[1], {})
         assert found.differing == ([file] if differs else []) and found.reproduced is not differs
 
 

@@ -187,7 +187,7 @@ def test_a_row_holds_what_the_run_folder_says(tmp_path):
     [
         ({"trusted": True}, "", "finished", "trusted"),
         ({"trusted": False}, "", "finished", "untrusted"),
-        ({"trusted": None}, "", "finished", "untrusted"),
+        ({"trusted": None}, "", "failed", None),  # a damaged one
         ({"trusted": True}, "its worker died", "failed", None),
         ({"status": "failed", "trusted": True}, "", "failed", None),
     ],
@@ -203,7 +203,7 @@ def test_failed_checks_and_cautions_have_columns_of_their_own(tmp_path):
     finished(tmp_path / "a", trusted=False)
     made = {
         name: [
-            {"name": f"{name} {kind}", "value": 3, "limit": 2, "passed": kind == "passed"}
+            {"name": f"{name} {kind}", "value": 3, "limit": 2, "passed": kind == "passed", "advice": ""}
             for kind in ("passed", "failed")
         ]
         for name in ("checks", "cautions")
