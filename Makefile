@@ -20,7 +20,7 @@ unexport VIRTUAL_ENV
 # What make's command line may set; anything else there is a slip. The first ones are parameters of a report, by name.
 GIVEN = data:DATA column:COLUMN unit:UNIT missing:MISSING n_components:K k_max:KMAX draws:DRAWS tune:TUNE scheduler:SCHEDULER
 OF_REPORT = $(foreach pair,$(GIVEN),$(lastword $(subst :, ,$(pair)))) PARAMS
-OF_OTHERS = OUT SCHEDULER SWEEP RUN STOP PYTEST_ADDOPTS
+OF_OTHERS = OUT SCHEDULER SWEEP RUN PYTHON UV STOP PYTEST_ADDOPTS
 ON_LINE  := $(filter-out -% MAKE%,$(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
 SLIPS    := $(filter-out $(OF_OTHERS) $(if $(filter report,$(MAKECMDGOALS)),$(OF_REPORT)),$(ON_LINE))
 ifneq ($(SLIPS),)

@@ -43,7 +43,7 @@ def test_uniform_ranks_pass_and_others_do_not():
         "too narrow": (0.6, 0.6, False),
         "too wide": (2, 2, False),
     }
-    table = pd.concat([table_of(rng.beta(a, b, 500), parameter=name) for name, (a, b, _) in shapes.items()])
+    table = pd.concat([table_of(rng.beta(a, b, 150), parameter=name) for name, (a, b, _) in shapes.items()])
     verdict = judge_ranks(table).set_index("parameter")
     assert verdict["passed"].to_dict() == {name: fine for name, (*_, fine) in shapes.items()}
     assert verdict.loc["biased", "largest_difference"] < 0

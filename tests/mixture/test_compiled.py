@@ -49,7 +49,7 @@ def test_models_of_another_form_do_not():
     assert len({shared_model(model) for model in [plain, *others]}) == 1 + len(others)
 
 
-@pytest.mark.parametrize("latent", [False, True])
+@pytest.mark.parametrize("latent", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_fit_is_the_same_just_compiled_and_after_another_sample_s(latent):
     def draws(sample):
         return fit(sample, priors=PRIORS["lognormal"], draws=50, latent=latent).tree["posterior"]["mu"].values

@@ -25,6 +25,9 @@ def galaxies():
     return Sample.of_values(pd.read_csv("data/galaxies.csv")["velocity"])
 
 
+SLOW_FAMILIES = kernels.UNIFORM, kernels.HALFNORMAL  # the quick tests take one fixed and one hierarchical scale
+
+
 @pytest.mark.slow
 def test_the_galaxies_have_the_published_posterior(galaxies):
     kept = unknown.sample_component_counts(galaxies, np.random.default_rng(1))
@@ -35,8 +38,14 @@ def test_the_galaxies_have_the_published_posterior(galaxies):
     assert found["open"][0] <= 4 and found["open"][-1] >= 8
 
 
-@pytest.mark.parametrize("family", [kernels.UNIFORM, kernels.HALFNORMAL, kernels.LOGNORMAL, kernels.HIERARCHICAL])
-@pytest.mark.parametrize("jumps", [False, True], ids=["", "with jumps"])
+@pytest.mark.parametrize(
+    "jumps, family",
+    [
+        pytest.param(jumps, family, marks=[pytest.mark.slow] if family in SLOW_FAMILIES else [])
+        for jumps in (False, True)
+        for family in (*SLOW_FAMILIES, kernels.LOGNORMAL, kernels.HIERARCHICAL)
+    ],
+)
 def test_without_a_likelihood_the_prior_comes_out(jumps, family):
     """Of K, and of weights, means and sds; where the sds' scale depends on K, too."""
     most, n, rng = 5, 8, np.random.default_rng(family)
@@ -70,6 +79,7 @@ def test_without_a_likelihood_the_prior_comes_out(jumps, family):
         assert found.mean() == pytest.approx(np.log(scales[number - 1]) + mean_log[family], abs=error)
 
 
+@pytest.mark.slow  # compiles the jump alone, for half a minute
 def test_a_jump_leaves_the_terms_of_where_it_led():
     """The assignments that follow are drawn by them."""
     most, rng, values = 4, np.random.default_rng(3), np.array([-0.4, 0.1, 0.9])

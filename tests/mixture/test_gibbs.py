@@ -182,6 +182,7 @@ def test_two_equal_modes_are_visited_equally():
     assert_allclose(tree["modes"]["share"].values[:2], 0.5, atol=0.05)
 
 
+@pytest.mark.slow
 def test_differing_priors_keep_the_means_in_order_and_agree_with_nuts(exact_fit):
     sample, rng = exact_fit.sample, np.random.default_rng(4)
     priors = Priors(np.array([0.0, 4.0]), np.array([1.0, 0.5]), "uniform", 5.0, 1.0)

@@ -171,7 +171,7 @@ def reference():
         {"draws": 400},
         {"draws": 400, "latent": True, "latent_step": "gibbs"},
         {"draws": 250, "latent": True, "latent_step": "categorical-gibbs"},
-        {"draws": 1000, "latent": True, "latent_step": "metropolis"},
+        pytest.param({"draws": 1000, "latent": True, "latent_step": "metropolis"}, marks=pytest.mark.slow),
     ],
     ids=["marginal", *STEPS],
 )

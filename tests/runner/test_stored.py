@@ -212,7 +212,7 @@ EXAMPLES = [
     ("cost.json", (), "x", "all of it: given 'x'"),
     ("em.json", ("n",), ..., "n is missing"),
     ("manifest.json", ("hashes", "stages"), ["02_all"], "hashes.stages: given ['02_all']"),
-    ("manifest.json", ("parameters", "means"), "x", "parameters.means."),
+    ("manifest.json", ("parameters", "means"), "x", "parameters.means: given 'x'"),
 ]
 
 

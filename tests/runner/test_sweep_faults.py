@@ -108,7 +108,7 @@ def ends_well(shot, again=()):
 # -- killed -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("victim", ["worker", "kernel"])
+@pytest.mark.parametrize("victim", ["worker", pytest.param("kernel", marks=slow)])
 def test_a_worker_or_a_kernel_that_is_killed_costs_no_point(shot, victim):
     sweep = shot()
     sweep.start()
