@@ -1,10 +1,10 @@
 """The whole report against a bare script, a new sentence and a new sample against the whole report, and peak memory.
 
-Claims: forced, on warm caches, four notebooks and the page take at most 1.5
-times as long as a bare script that fits the same model; a changed sentence in
-notebook 3 takes under 6 seconds; no stage needs more than 1 GiB. With
-``--cold``, a clean clone to a finished report, set-up included, against
-`pip install` of the same packages and the bare script: at most 1.2 times.
+Claims: forced, on warm caches, four notebooks and the page take no longer than
+a bare script that fits the same model; a changed sentence in notebook 3 takes
+under 6 seconds; no stage needs more than 1 GiB. With ``--cold``, a clean clone
+to a finished report, set-up included, against `pip install` of the same
+packages and the bare script: at most 0.4 times.
 """
 
 import argparse
@@ -130,14 +130,14 @@ def main():
         rows += cold(project) if wanted.cold else []
     time_of = {row["what"]: row["seconds"] for row in rows}
     ratios = {
-        "bare script against the whole report, times 1.5": (1.5 * time_of["bare script"] / time_of["whole report"], 1),
+        "bare script against the whole report": (time_of["bare script"] / time_of["whole report"], 1),
         "6 seconds against a reworded notebook 3": (6 / time_of["reworded notebook 3"], 1),
         "1 GiB against the largest stage's memory": (1024 / max(row["peak_MiB"] for row in memory), 1),
     }
     if wanted.cold:
-        ratios["cold: bare path against ours, times 1.2"] = (
-            1.2 * time_of["cold, pip install and bare script"] / time_of["cold, clone to report"],
-            1,
+        ratios["cold: bare path against ours"] = (
+            time_of["cold, pip install and bare script"] / time_of["cold, clone to report"],
+            2.5,
         )
     keep("whole_report", [*rows, *memory], ratios)
 

@@ -182,6 +182,23 @@ def test_two_equal_modes_are_visited_equally():
     assert_allclose(tree["modes"]["share"].values[:2], 0.5, atol=0.05)
 
 
+@pytest.mark.parametrize("scale, offset", [(1e-12, 0.0), (1e12, 0.0), (1.0, 1e9)])
+def test_units_change_no_draw(exact_fit, scale, offset):
+    """The sampler moves on standardised data: same draws, in other units, to what the digits of the data leave."""
+
+    def fitted(values):
+        sample = Sample.of_values(values)
+        em = fit_em_proper(sample, 2, np.random.default_rng(1), starts=3)
+        rng = np.random.default_rng(2)
+        return posterior_draws(sample_by_gibbs(sample, choose_priors(sample, 2), em, rng, 2, 50, 50))
+
+    values = exact_fit.sample.value
+    plain, other = fitted(values), fitted(offset + scale * values)
+    np.testing.assert_allclose(other.weights, plain.weights, rtol=1e-3)
+    np.testing.assert_allclose((other.means - offset) / scale, plain.means, atol=1e-3)
+    np.testing.assert_allclose(other.sds / scale, plain.sds, rtol=1e-3)
+
+
 @pytest.mark.slow
 def test_differing_priors_keep_the_means_in_order_and_agree_with_nuts(exact_fit):
     sample, rng = exact_fit.sample, np.random.default_rng(4)

@@ -74,6 +74,7 @@ def test_every_check_of_the_verdict_stands_in_the_summary_with_a_mark(real_run, 
     checks = marks[: len(verdict["checks"])]
     assert checks == sorted(checks), "failed before passed"
     assert ('class="verdict doubt"' in summary) is not verdict["trusted"]
+    assert ("-p draws 400 -p tune 480" in summary and "DRAWS=400 TUNE=480" in summary) is not verdict["trusted"]
 
 
 def test_no_value_is_shown_as_code_would(markup):
