@@ -74,7 +74,8 @@ def sample_component_counts(
     begun = time.perf_counter()
     target = _Target(sample, count_prior, sd_prior, sd_prior_scale, weight_concentration, most)
     *streams, learning = rng.spawn(chains + 1)
-    run = _Chains([_Chain(target, stream, FIRST[c % len(FIRST)]) for c, stream in enumerate(streams)], progress)
+    firsts = [min(FIRST[c % len(FIRST)], most) for c in range(chains)]
+    run = _Chains([_Chain(target, *each) for each in zip(streams, firsts, strict=True)], progress)
     tuned, spaced = run.tune(tune, most_operations / 16), 1
     if convergence(tuned)[0] > TUNED:  # where telescoping alone settles, it is the quicker way
         tuned, spaced = run.learn_jumps(tune, JumpLearner(target.given[:MOST_JUMPED], sample, learning))

@@ -107,6 +107,15 @@ def test_a_few_values_and_ties_end(values, monkeypatch):
     assert_allclose(kept["p_k"].sum("components"), 1)
 
 
+def test_chains_begin_with_no_more_components_than_there_may_be():
+    sample = Sample.of_values(np.array([0.0, 0.1, 5.0, 5.2]))
+    kept = unknown.sample_component_counts(
+        sample, np.random.default_rng(1), draws=20, tune=20, most=3, most_operations=1e5
+    )
+    assert kept.sizes["components"] == 3
+    assert_allclose(kept["p_k"].sum("components"), 1)
+
+
 def test_the_prior_of_k_is_as_published():
     assert_allclose(np.exp(counts.log_count_prior("uniform")), 1 / 30)
     poisson = np.exp(counts.log_count_prior("poisson"))

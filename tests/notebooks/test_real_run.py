@@ -3,11 +3,16 @@
 The run has so few draws that its verdict has to be that it cannot be trusted.
 """
 
+import subprocess
+import sys
+
 import arviz as az
 import numpy as np
 import pandas as pd
 import pytest
+from fits import simulated
 from numpy.testing import assert_allclose
+from tiny import ROOT
 
 from helpers import load_posterior
 from mixture.atomic import read_json
@@ -18,6 +23,7 @@ from mixture.em import fit_em_proper
 from parameters import Parameters
 from runner.folder import MANIFEST, REPORT, VERDICT
 from runner.page.index import describe_run
+from runner.stored import COMPONENTS
 from runner.sweep.grid import Point
 from runner.sweep.results import point_rows
 
@@ -81,3 +87,31 @@ def test_intervals_have_the_probability_that_was_asked_for(real_run, tree):
     membership = pd.read_parquet(real_run / "membership.parquet")
     expected = summarise_memberships(observed_sample(tree), posterior_draws(tree).thin(1000), interval)
     assert_allclose(membership[["p_1", "p_1_low", "p_1_high"]], expected[["p_1", "p_1_low", "p_1_high"]])
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """A run on a file of which no number of components is given, from the command line."""
+    folder = tmp_path_factory.mktemp("found")
+    pd.DataFrame({"length": simulated(60, means=(0.0, 9.0)).value}).to_csv(folder / "x.csv", index=False)
+    few = ["-p", "data", "x.csv", "-p", "draws", "60", "-p", "tune", "60", "-p", "em_starts", "3", "-p", "unit", "mm"]
+    done = subprocess.run(
+        [sys.executable, ROOT / "report.py", "run", *few], cwd=folder, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode in (0, 3), done.stderr
+    return folder / "runs" / "x", done.stdout
+
+
+@pytest.mark.slow
+def test_a_number_of_components_that_was_not_given_is_found_and_told_everywhere(found):
+    folder, printed = found
+    components, kept = read_json(folder / COMPONENTS), load_posterior(folder)["components"]
+    p_k = kept["p_k"].mean(("chain", "draw")).values
+    assert_allclose([components["p_k"][str(k)] for k in range(1, len(p_k) + 1)], p_k, atol=1e-9)
+    assert components["given"] is False and components["chosen"] == 2
+    assert len(pd.read_csv(folder / "comparison.csv")) == 3 * components["chosen"]
+    page = (folder / REPORT).read_text(encoding="utf-8")
+    assert "<h1>Gaussian components of x.csv</h1>" in page and "length (mm)" in page
+    assert f"the report describes {components['chosen']}" in printed
+    (row, *_) = point_rows(Point(Parameters(), 0), folder)
+    assert row["components_found"] == 2 and row["p_components_2"] == pytest.approx(components["p_k_filled"]["2"])
