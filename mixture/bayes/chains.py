@@ -13,6 +13,14 @@ RHAT_LIMIT, ESS_PER_CHAIN = 1.01, 100  # Vehtari et al. 2021: the verdict's limi
 BLOCK_OPERATIONS = 1e6  # between two looks at whether to stop: a twentieth of a second
 
 
+def enough_limits(chains: int, kept: int) -> tuple[float, float]:
+    """The largest R-hat and the smallest ESS with which a run need not be lengthened, of so many kept draws a chain.
+
+    What a verdict asks with a margin, as far as so few draws can tell: chance alone moves R-hat by about 1 / draws.
+    """
+    return max(RHAT_LIMIT - 0.001, 1 + 4 / kept), min(1.2 * ESS_PER_CHAIN * chains, 0.25 * chains * kept)
+
+
 class Stopped(Exception):
     """The run was asked to stop."""
 

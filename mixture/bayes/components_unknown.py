@@ -12,7 +12,7 @@ import xarray as xr
 from scipy import special
 
 from mixture.bayes import kernels
-from mixture.bayes.chains import BLOCK_OPERATIONS, ESS_PER_CHAIN, RHAT_LIMIT, Stop, run_chains
+from mixture.bayes.chains import BLOCK_OPERATIONS, Stop, enough_limits, run_chains
 from mixture.bayes.counts import MOST, QUANTITIES, convergence, log_count_prior
 from mixture.bayes.jumps import JumpLearner, Jumps
 from mixture.bayes.kernels_unknown import run_telescoping
@@ -95,7 +95,9 @@ def sample_component_counts(
 def is_enough(kept: xr.Dataset) -> bool:
     """Whether chains agree, and p(K) and p(K filled) are known well enough."""
     rhat, ess, error = convergence(kept)
-    return rhat <= RHAT_LIMIT - 0.001 and ess >= 1.2 * ESS_PER_CHAIN * kept.sizes["chain"] and error <= LARGEST_ERROR
+    rhat_limit, ess_limit = enough_limits(kept.sizes["chain"], kept.sizes["draw"])
+    few = max(1.0, (1000 / kept.sizes["draw"]) ** 0.5)  # who asks for few draws has no time for the last digit
+    return bool(rhat <= rhat_limit and ess >= ess_limit and error <= few * LARGEST_ERROR)
 
 
 class _Target:

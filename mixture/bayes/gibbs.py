@@ -23,7 +23,7 @@ import xarray as xr
 from arviz_stats.base import array_stats
 
 from mixture.bayes import kernels
-from mixture.bayes.chains import BLOCK_OPERATIONS, ESS_PER_CHAIN, RHAT_LIMIT, Stop, run_chains
+from mixture.bayes.chains import BLOCK_OPERATIONS, Stop, enough_limits, run_chains
 from mixture.bayes.labels import name_components
 from mixture.bayes.model import Priors, as_dataset
 from mixture.bayes.modes import find_modes
@@ -233,10 +233,8 @@ def _effective_sizes(moving):
 
 def _is_enough(draws, log_posterior):
     """Whether kept draws pass what a verdict asks of them, as far as so few can tell."""
-    chains, kept = log_posterior.shape
     moving = _moving(np.concatenate([*draws, log_posterior[..., None]], axis=-1))
-    ess_limit = min(1.2 * ESS_PER_CHAIN * chains, 0.25 * chains * kept)
-    rhat_limit = max(RHAT_LIMIT - 0.001, 1 + 4 / kept)  # chance alone moves it by about 1 / draws
+    rhat_limit, ess_limit = enough_limits(*log_posterior.shape)
     return max(map(array_stats.rhat, moving)) <= rhat_limit and _effective_sizes(moving).min() >= ess_limit
 
 
