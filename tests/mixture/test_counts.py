@@ -63,8 +63,8 @@ def test_each_probability_stands_by_its_number(prior):
         ({"draws": 90}, True),  # more than so few can be worth is not asked
         *(({"shift": 0.5, "shifted": name}, False) for name in counts.QUANTITIES),
         ({"p_k": 0.1, "p_filled": 0.1}, True),  # errors of 0.002
-        ({"p_k": 0.2}, False),
-        ({"p_filled": 0.2}, False),
+        ({"p_k": 0.25}, False),
+        ({"p_filled": 0.25}, False),
     ],
 )
 def test_a_run_is_long_enough_when_chains_agree_and_no_probability_is_vague(given, enough):
