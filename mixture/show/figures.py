@@ -387,7 +387,7 @@ def draw_component_posterior(kept: xr.Dataset) -> Figure:
 def draw_component_counts(counts: pd.DataFrame) -> Figure:
     """BIC, AIC and ICL beside leave-one-out prediction, over the number of components, the best of each marked.
 
-    Chains that cannot be trusted have a hollow mark, and none of them is the best.
+    Chains that cannot be trusted have a hollow mark. Where one of them could be the best by prediction, none is marked so.
 
     Parameters
     ----------
@@ -411,7 +411,7 @@ def draw_component_counts(counts: pd.DataFrame) -> Figure:
         right.errorbar(
             some.index, some["elpd"], some["elpd_se"], fmt="o", capsize=3, color=POSTERIOR, markerfacecolor=ground
         )
-    if sound.any():
+    if sound.any() and not counts["could_win"].any():
         best = counts["elpd"][sound].idxmax()
         right.plot(best, counts["elpd"][best], marker="o", markersize=13, fillstyle="none", color=POSTERIOR)
     right.set(

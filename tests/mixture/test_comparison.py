@@ -2,6 +2,7 @@
 
 import arviz as az
 import numpy as np
+import pandas as pd
 import pytest
 from fits import simulated, tree_of
 from numpy.testing import assert_allclose, assert_array_equal
@@ -11,7 +12,7 @@ from mixture.bayes.model import posterior_draws
 from mixture.check.comparison import compare_fits, monte_carlo_distance
 from mixture.check.likelihood import compare_posteriors
 from mixture.check.membership import summarise_memberships
-from mixture.check.selection import choose_component_count
+from mixture.check.selection import choose_component_count, could_win
 from mixture.components import membership_probabilities, sort_components
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
@@ -116,3 +117,23 @@ def test_predictions_scored_in_cells_are_those_of_the_values():
     assert table["elpd"][1] == pytest.approx(density.sum() - 2, abs=1.5), "less one for each parameter"
     assert table["elpd_se"][1] == pytest.approx(density.std() * np.sqrt(800), rel=0.1)
     assert table["p_k"][1] == 0.7
+
+
+def test_an_untrusted_number_could_win_by_its_prediction_or_as_another_criterions_choice():
+    """As with acidity's lakes: one component is trusted and poor, two and three are neither."""
+    table = pd.DataFrame(
+        {
+            "elpd": [-226.0, -199.0, -196.0, -231.0, -230.0],
+            "trusted": [True, False, False, False, True],
+            "bic": [461.0, 404.0, 405.0, 414.0, 425.0],
+            "aic": [455.0, 388.0, 382.0, 383.0, 385.0],
+            "icl": [461.0, 410.0, 420.0, 440.0, 450.0],
+            "sbic": [-230.0, -202.0, -201.0, -203.0, -204.0],
+        },
+        index=[1, 2, 3, 4, 5],
+    )
+    assert could_win(table).tolist() == [False, True, True, False, False]
+    assert could_win(table.assign(p_k=[0, 0.2, 0.3, 0.4, 0.1])).tolist() == [False, True, True, True, False]
+    assert not could_win(table.assign(trusted=True)).any(), "what is trusted is compared"
+    assert could_win(table.assign(trusted=False)).all(), "nothing is known to be better"
+    assert could_win(table.assign(elpd=[-226.0, -199, -196, np.nan, -230]))[4], "no number is not a poor one"

@@ -122,6 +122,7 @@ def test_the_best_number_of_components_is_one_whose_chains_are_trusted():
             "elpd": [-9.0, -5, -4],
             "elpd_se": 1.0,
             "trusted": [True, True, False],
+            "could_win": False,
         },
         index=[1, 2, 3],
     )
@@ -130,6 +131,9 @@ def test_the_best_number_of_components_is_one_whose_chains_are_trusted():
     rings = [line for line in left.lines if line.get_fillstyle() == "none"]
     assert [(ring.get_xdata()[0], ring.get_ydata()[0]) for ring in rings] == [(2, 4), (3, 3), (2, 4)]
     assert not {line.get_color() for line in left.lines} & set(figures.COMPONENT)
+    _, unsettled = figures.draw_component_counts(counts.assign(could_win=[False, False, True])).axes
+    assert [line.get_markersize() for line in right.lines].count(13) == 1
+    assert [line.get_markersize() for line in unsettled.lines].count(13) == 0, "no number is ringed"
 
 
 def test_a_component_keeps_its_colour_and_nothing_else_has_it():

@@ -12,7 +12,14 @@ from mixture.check.verdict import Check
 from mixture.components import Components
 from mixture.data.sample import Sample
 from mixture.show.text.chains import CAUSES, CHECKS, check_line, verdict_text
-from mixture.show.text.comparison import answer_text, comparison_table, counts_table, counts_text
+from mixture.show.text.comparison import (
+    answer_text,
+    comparison_table,
+    counts_alt,
+    counts_caption,
+    counts_table,
+    counts_text,
+)
 from mixture.show.text.fit import posterior_table, priors_text, sensitivity_table
 from mixture.show.text.numbers import decimals_for, estimate, fixed, plus_minus
 from mixture.show.text.sample import described_table
@@ -278,7 +285,7 @@ def criteria(**best):
     numbers = np.arange(1, 8)
     smaller = {name: 10.0 * (numbers - best[name]) ** 2 for name in ("bic", "aic", "icl")}
     larger = {name: -10.0 * (numbers - best[name]) ** 2 for name in ("sbic", "elpd", "weight", "p_k")}
-    return pd.DataFrame({**smaller, **larger, "elpd_se": 1.0, "trusted": True}, index=pd.Index(numbers, name="K"))
+    return pd.DataFrame({**smaller, **larger, "elpd_se": 1.0, "trusted": True, "could_win": False}, index=pd.Index(numbers, name="K"))
 
 
 OWN = {"bic": 1, "aic": 2, "icl": 3, "sbic": 4, "p_k": 5, "elpd": 6, "weight": 7}
@@ -294,7 +301,17 @@ def test_each_criterion_prefers_the_number_that_is_its_best():
 def test_chains_that_are_not_trusted_take_no_part_in_the_comparison_by_prediction():
     said = counts_text(criteria(**OWN).assign(trusted=[True] * 5 + [False] * 2))
     assert "leave-one-out 5." in said and "Stacking gives K = 5" in said
-    assert "The chains of K = 6, 7 are not to be trusted" in said
+    assert "The chains of K = 6 and 7 are not to be trusted" in said
+
+
+def test_where_an_untrusted_number_could_be_best_prediction_names_none():
+    doubted = criteria(**OWN).assign(trusted=[True] * 5 + [False] * 2, could_win=[False] * 5 + [True, False])
+    said = counts_text(doubted)
+    assert "**Prediction does not decide:** the chains of K = 6 are not to be trusted, and it could be better than K = 5" in said
+    assert "leave-one-out 5" not in said and "Stacking" not in said and "would do as well" not in said
+    assert "no chains of any number" in counts_text(doubted.assign(trusted=False, could_win=True))
+    assert "has none" in counts_caption(7, False) and "has none" not in counts_caption(7, True)
+    assert "none of prediction" in counts_alt(7, False) and "none" not in counts_alt(7, True)
 
 
 def test_numbers_that_predict_nearly_as_well_are_named():
