@@ -65,6 +65,31 @@ def unsure_share(membership: pd.DataFrame, sample: Sample) -> float:
     return float(np.average(means.max(axis=1) < 0.9, weights=sample.count))
 
 
+def means_outside(membership: pd.DataFrame, sample: Sample) -> tuple[float, float]:
+    """The share of observations with a mean probability outside its interval, and the largest distance to one.
+
+    The highest-density interval of a very skewed probability is as short as to leave its mean out.
+
+    Parameters
+    ----------
+    membership : pandas.DataFrame
+        From `summarise_memberships` of the sample.
+    sample : Sample
+    """
+    names = [name for name in membership if name.startswith("p_") and name[2:].isdigit()]
+    mean, low, high = (membership[[name + end for name in names]].to_numpy() for end in ("", "_low", "_high"))
+    beyond = np.maximum(low - mean, mean - high).max(axis=1)
+    out = beyond > 1e-12  # the last digits of a mean of equal numbers
+    return float(np.average(out, weights=sample.count)), float(beyond.max(initial=0, where=out))
+
+
+def save_memberships(membership: pd.DataFrame, folder: str | os.PathLike) -> None:
+    """Write membership.parquet, and membership.csv for a spreadsheet: the same to six decimals of a probability."""
+    write_atomically(f"{folder}/membership.parquet", membership.to_parquet)
+    decimals = {name: 6 for name in membership if name.startswith("p_") or name == "entropy"}
+    write_atomically(f"{folder}/membership.csv", lambda path: membership.round(decimals).to_csv(path, index=False))
+
+
 def write_memberships(
     data: str,
     column: str | None,

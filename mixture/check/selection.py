@@ -144,7 +144,9 @@ def could_win(table: pd.DataFrame) -> pd.Series:
     trusted, elpd = table["trusted"].astype(bool), table["elpd"].astype(float)
     best = elpd[trusted].max() if trusted.any() else -np.inf
     chosen = [table[name].astype(float).idxmin() for name in ("bic", "aic", "icl") if table[name].notna().any()]
-    chosen += [table[name].astype(float).idxmax() for name in ("sbic", "p_k") if name in table and table[name].notna().any()]
+    chosen += [
+        table[name].astype(float).idxmax() for name in ("sbic", "p_k") if name in table and table[name].notna().any()
+    ]
     return ~trusted & (~(elpd <= best - NEAR) | table.index.isin(chosen))
 
 

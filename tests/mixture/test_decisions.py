@@ -71,7 +71,9 @@ def test_wide_around_narrow_has_two_cutoffs_or_none():
     assert np.isnan(even_points(none)).all() and misplaced_share(none) == pytest.approx(0.1)
     assert misplaced_share(mixture([0.9, 0.1], [7.0, 7.0], [4.0, 1.0])) == pytest.approx(0.1), "either way round"
     assert misplaced_share(mixture([0.6, 0.4], [7.0, 7.0], [4.0, 4.0])) == pytest.approx(0.4), "two of a kind"
-    assert misplaced_share(mixture([1.0, 0.0], [7.0, 9.0], [2.0, 4.0])) == pytest.approx(0, abs=1e-12), "nothing to misplace"
+    assert misplaced_share(mixture([1.0, 0.0], [7.0, 9.0], [2.0, 4.0])) == pytest.approx(0, abs=1e-12), (
+        "nothing to misplace"
+    )
 
 
 @given(
@@ -133,7 +135,9 @@ def test_neighbours_without_a_cutoff_are_said_to_have_none():
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e9])
-@pytest.mark.parametrize("sds_apart, modes", [(0.0, 1), (1.99, 1), (1.9999, 1), (2.0001, 2), (2.01, 2), (5, 2), (200, 2)])
+@pytest.mark.parametrize(
+    "sds_apart, modes", [(0.0, 1), (1.99, 1), (1.9999, 1), (2.0001, 2), (2.01, 2), (5, 2), (200, 2)]
+)
 def test_two_equal_components_have_two_modes_beyond_two_sds(sds_apart, modes, offset):
     sd = 3.0 if not offset else 4096.0  # far from zero, digits end
     assert count_modes(as_draws(([0.5, 0.5], [offset, offset + sds_apart * sd], [sd, sd]))).tolist() == [modes]
@@ -147,6 +151,27 @@ def test_a_small_bump_on_a_slope_is_found():
         density = np.exp(mixture_log_density(np.linspace(-4, 4, 400_001), *one))
         expected = ((density[1:-1] > density[:-2]) & (density[1:-1] >= density[2:])).sum()
         assert count_modes(as_draws(one)) == [expected], one
+
+
+def test_a_bump_counts_from_the_weight_on_at_which_the_slope_reaches_zero():
+    """At that weight maximum and minimum fall together, between any two places that are looked at."""
+    x = np.linspace(1.2, 2.0, 200_001)
+
+    def bump(weight):
+        return mixture([1 - weight, weight], [0.0, 1.7], [1.0, 0.3])
+
+    def rises(weight):
+        parts = stats.norm.pdf(x[:, None], [0.0, 1.7], [1.0, 0.3]) * [1 - weight, weight]
+        return (parts * ([0.0, 1.7] - x[:, None]) / [1.0, 0.09]).sum(axis=1).max() > 0
+
+    ends = {}
+    for name, found in (("by counting", lambda w: count_modes(as_draws(bump(w)))[0] == 2), ("by slope", rises)):
+        low, high = 0.001, 0.5
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (low, middle) if found(middle) else (middle, high)
+        ends[name] = low
+    assert ends["by counting"] == pytest.approx(ends["by slope"], rel=1e-7)
 
 
 def test_many_components_far_apart_are_as_many_modes_and_one_place_is_one():
@@ -163,7 +188,9 @@ def test_draws_are_counted_by_number():
 
 def test_many_draws_are_counted_as_each_alone():
     rng = np.random.default_rng(4)
-    draws = Components(rng.dirichlet(np.ones(12), 900), np.sort(rng.normal(0, 4, (900, 12))), rng.uniform(0.2, 2, (900, 12)))
+    draws = Components(
+        rng.dirichlet(np.ones(12), 900), np.sort(rng.normal(0, 4, (900, 12))), rng.uniform(0.2, 2, (900, 12))
+    )
     together = count_modes(draws)  # in several pieces
     for i in (0, 450, 899):
         assert together[i] == count_modes(draws.map(lambda values, i=i: values[i : i + 1]))[0]
@@ -188,7 +215,9 @@ def test_a_group_is_no_outlier_and_neither_is_a_tail():
     group = mixture([0.99, 0.01], [0.0, 50.0], [1.0, 1.0])
     assert lone_values(Sample.of_values([*NORMAL, 49.0, 50.0, 51.0]), group) == []
     assert lone_values(Sample.of_values(NORMAL), ONE) == []
-    assert lone_values(Sample.of_values([0.0, 10.0]), mixture([0.5, 0.5], [0.0, 10.0], [1.0, 1.0])) == [], "no group at all"
+    assert lone_values(Sample.of_values([0.0, 10.0]), mixture([0.5, 0.5], [0.0, 10.0], [1.0, 1.0])) == [], (
+        "no group at all"
+    )
 
 
 def test_far_grows_with_the_sample():

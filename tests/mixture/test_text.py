@@ -285,7 +285,9 @@ def criteria(**best):
     numbers = np.arange(1, 8)
     smaller = {name: 10.0 * (numbers - best[name]) ** 2 for name in ("bic", "aic", "icl")}
     larger = {name: -10.0 * (numbers - best[name]) ** 2 for name in ("sbic", "elpd", "weight", "p_k")}
-    return pd.DataFrame({**smaller, **larger, "elpd_se": 1.0, "trusted": True, "could_win": False}, index=pd.Index(numbers, name="K"))
+    return pd.DataFrame(
+        {**smaller, **larger, "elpd_se": 1.0, "trusted": True, "could_win": False}, index=pd.Index(numbers, name="K")
+    )
 
 
 OWN = {"bic": 1, "aic": 2, "icl": 3, "sbic": 4, "p_k": 5, "elpd": 6, "weight": 7}
@@ -307,7 +309,10 @@ def test_chains_that_are_not_trusted_take_no_part_in_the_comparison_by_predictio
 def test_where_an_untrusted_number_could_be_best_prediction_names_none():
     doubted = criteria(**OWN).assign(trusted=[True] * 5 + [False] * 2, could_win=[False] * 5 + [True, False])
     said = counts_text(doubted)
-    assert "**Prediction does not decide:** the chains of K = 6 are not to be trusted, and it could be better than K = 5" in said
+    assert (
+        "**Prediction does not decide:** the chains of K = 6 are not to be trusted, and it could be better than K = 5"
+        in said
+    )
     assert "leave-one-out 5" not in said and "Stacking" not in said and "would do as well" not in said
     assert "no chains of any number" in counts_text(doubted.assign(trusted=False, could_win=True))
     assert "has none" in counts_caption(7, False) and "has none" not in counts_caption(7, True)

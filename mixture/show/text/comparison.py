@@ -117,11 +117,29 @@ def fits_alt(n: int) -> str:
 
 
 @caption
-def membership_caption(interval: float, unsure: float) -> str:
-    """Of the memberships; `unsure` is the share of values without a likely component."""
+def membership_caption(interval: float, unsure: float, outside: float, furthest: float, cutoffs: int) -> str:
+    """Of the memberships.
+
+    Parameters
+    ----------
+    interval : float
+    unsure : float
+        Share of values without a likely component.
+    outside, furthest : float
+        Share of values with a mean outside its interval, and the largest distance to it.
+    cutoffs : int
+        How many are drawn.
+    """
+    lines = f" Dotted lines with bands are the {'cutoff' if cutoffs == 1 else 'cutoffs'}." if cutoffs else ""
+    skewed = (
+        f" The interval is the shortest, so that of a very skewed probability can leave its mean out: it does for "
+        f"{outside:.1%} of the values, by {furthest:.1g} at most."
+        if outside
+        else ""
+    )
     return (
         f"Posterior mean membership probability with its {interval:.0%} interval; {unsure:.1%} of the values have no "
-        "component with probability 0.9 or more."
+        f"component with probability 0.9 or more.{lines}{skewed}"
     )
 
 
@@ -134,9 +152,10 @@ def membership_table(membership: pd.DataFrame) -> pd.DataFrame:
 
 
 @wording
-def membership_alt(components: int) -> str:
+def membership_alt(components: int, cutoffs: int) -> str:
     """Of the same, for who cannot see it."""
-    return f"Histogram of the sample above {components} curves with bands, the probability of each component by value."
+    lines = f" Dotted lines mark {cutoffs} {'cutoff' if cutoffs == 1 else 'cutoffs'}." if cutoffs else ""
+    return f"Histogram of the sample above {components} curves with bands, the probability of each component by value.{lines}"
 
 
 @wording
@@ -210,7 +229,9 @@ def _settled_words(counts, sound):
     best, words = int(sound["elpd"].idxmax()), []
     near = [int(k) for k in sound.index[sound["elpd"] > sound["elpd"].max() - 4] if k != best]
     if near:
-        words.append(f"By leave-one-out prediction {', '.join(map(str, near))} would do as well (within 4 of the best).")
+        words.append(
+            f"By leave-one-out prediction {', '.join(map(str, near))} would do as well (within 4 of the best)."
+        )
     doubtful = [int(k) for k in counts.index if k not in sound.index]
     if doubtful:
         words.append(
