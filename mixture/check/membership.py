@@ -18,6 +18,8 @@ from mixture.components import Components, membership_probabilities
 from mixture.data.sample import Sample
 from mixture.data.source import keep_numbers, open_column
 
+VISIBLE = 0.001  # a difference of probabilities that a figure and a percentage can show
+
 
 def summarise_memberships(values: Sample | ArrayLike, draws: Components, interval: float = 0.95) -> pd.DataFrame:
     """Membership probabilities and their uncertainty over the posterior.
@@ -66,9 +68,10 @@ def unsure_share(membership: pd.DataFrame, sample: Sample) -> float:
 
 
 def means_outside(membership: pd.DataFrame, sample: Sample) -> tuple[float, float]:
-    """The share of observations with a mean probability outside its interval, and the largest distance to one.
+    """The share of observations with a mean probability visibly outside its interval, and the largest distance to one.
 
-    The highest-density interval of a very skewed probability is as short as to leave its mean out.
+    The highest-density interval of a very skewed probability is so short that it can leave the mean
+    out; by less than `VISIBLE` it often does where a component is all but impossible.
 
     Parameters
     ----------
@@ -79,8 +82,7 @@ def means_outside(membership: pd.DataFrame, sample: Sample) -> tuple[float, floa
     names = [name for name in membership if name.startswith("p_") and name[2:].isdigit()]
     mean, low, high = (membership[[name + end for name in names]].to_numpy() for end in ("", "_low", "_high"))
     beyond = np.maximum(low - mean, mean - high).max(axis=1)
-    out = beyond > 1e-12  # the last digits of a mean of equal numbers
-    return float(np.average(out, weights=sample.count)), float(beyond.max(initial=0, where=out))
+    return float(np.average(beyond > VISIBLE, weights=sample.count)), float(beyond.max())
 
 
 def save_memberships(membership: pd.DataFrame, folder: str | os.PathLike) -> None:

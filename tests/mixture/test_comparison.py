@@ -11,9 +11,9 @@ from scipy import stats
 from mixture.bayes.model import posterior_draws
 from mixture.check.comparison import compare_fits, monte_carlo_distance
 from mixture.check.likelihood import compare_posteriors
-from mixture.check.membership import summarise_memberships
+from mixture.check.membership import means_outside, save_memberships, summarise_memberships
 from mixture.check.selection import choose_component_count, could_win
-from mixture.components import membership_probabilities, sort_components
+from mixture.components import Components, membership_probabilities, sort_components
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
 from mixture.em import em_standard_errors
@@ -83,6 +83,27 @@ def test_many_memberships_are_those_of_each_value_alone(exact_fit):
     for i in (0, 600, 1200):
         assert_allclose(together.iloc[i], summarise_memberships(values[i : i + 1], draws).iloc[0])
     assert_allclose(together["p_1"] + together["p_2"], 1)
+
+
+def test_means_visibly_outside_their_intervals_are_counted():
+    """One component in twenty draws holds the value, so the mean is 0.05 and the shortest interval 0 to 0."""
+    draws = Components(np.full((100, 2), 0.5), np.tile([0.0, 9.0], (100, 1)), np.ones((100, 2)))
+    draws.means[:4] = [0.0, 60.0]  # of these draws alone the first component holds 9
+    sample = group_sample(Sample.of_values([0.0, 9.0, 9.0, 9.0]), 0.1)
+    membership = summarise_memberships(sample, draws, 0.95)
+    share, furthest = means_outside(membership, sample)
+    assert share == 0.75, "three of four, which lie in one cell"
+    assert furthest == pytest.approx(0.04, abs=1e-6)
+    assert means_outside(summarise_memberships(sample, draws, 0.98), sample)[0] == 0
+
+
+def test_memberships_are_saved_for_programs_and_for_spreadsheets(exact_fit, tmp_path):
+    membership = summarise_memberships(1e-9 * np.arange(3.0), posterior_draws(exact_fit.tree).thin(50))
+    save_memberships(membership, tmp_path)
+    assert_array_equal(pd.read_parquet(tmp_path / "membership.parquet"), membership)
+    as_text = pd.read_csv(tmp_path / "membership.csv")
+    assert list(as_text) == list(membership) and as_text["value"].tolist() == membership["value"].tolist()
+    assert_allclose(as_text, membership, atol=5.1e-7)
 
 
 def test_the_distance_of_two_posteriors_is_in_monte_carlo_errors(exact_fit, grouped_fit):

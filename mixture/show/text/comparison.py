@@ -126,20 +126,22 @@ def membership_caption(interval: float, unsure: float, outside: float, furthest:
     unsure : float
         Share of values without a likely component.
     outside, furthest : float
-        Share of values with a mean outside its interval, and the largest distance to it.
+        Share of values with a mean visibly outside its interval, and the largest distance to one.
     cutoffs : int
         How many are drawn.
     """
-    lines = f" Dotted lines with bands are the {'cutoff' if cutoffs == 1 else 'cutoffs'}." if cutoffs else ""
+    lines = (
+        " Dotted lines with bands are the cutoffs." if cutoffs > 1 else " The dotted line with its band is the cutoff."
+    )
     skewed = (
-        f" The interval is the shortest, so that of a very skewed probability can leave its mean out: it does for "
+        f" The interval is the shortest, which can leave the mean of a very skewed probability out: it does so visibly for "
         f"{outside:.1%} of the values, by {furthest:.1g} at most."
         if outside
         else ""
     )
     return (
         f"Posterior mean membership probability with its {interval:.0%} interval; {unsure:.1%} of the values have no "
-        f"component with probability 0.9 or more.{lines}{skewed}"
+        f"component with probability 0.9 or more.{lines if cutoffs else ''}{skewed}"
     )
 
 
