@@ -62,8 +62,16 @@ index: $(READY)  ## write runs/index.html, one page over all runs
 figures: runs/default/manifest.json $(TESTED)  ## take the README's pictures of the default report, in Chromium
 	@$(PYTHON) -m runner.page.shots runs/default figures
 
-lab: runs/default/manifest.json  ## open JupyterLab on the notebooks
-	$(ONE_THREAD) $(PYTHON) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
+lab: runs/lab/posterior.nc  ## open JupyterLab on the notebooks, which work in runs/lab, a copy of the default report
+	$(ONE_THREAD) $(PYTHON) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) \
+	    --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks/01_simulation.ipynb
+
+# A scratch folder: what is tried in JupyterLab never changes a report. It has no manifest, so it is no finished run.
+runs/lab/posterior.nc: | runs/default/manifest.json
+	@mkdir -p $(@D)
+	@cp -p runs/default/*.parquet runs/default/*.csv $(@D)
+	@for file in runs/default/*.json; do [ "$$file" = runs/default/manifest.json ] || cp -p "$$file" $(@D); done
+	@cp -p runs/default/posterior.nc $(@D)/.posterior.nc.part && mv $(@D)/.posterior.nc.part $@
 
 # What nbconvert writes of the notebook that it ran, apart from its outputs, is not kept, nor what samplers say as they run.
 CLEAN_STORED = ../$(PYTHON) -m nbconvert --to notebook --inplace --ClearMetadataPreprocessor.enabled=True \
@@ -71,11 +79,11 @@ CLEAN_STORED = ../$(PYTHON) -m nbconvert --to notebook --inplace --ClearMetadata
     --ClearMetadataPreprocessor.preserve_cell_metadata_mask='{"tags"}' \
     --TagRemovePreprocessor.enabled=True --TagRemovePreprocessor.remove_all_outputs_tags='{"progress"}'
 
-# The notebooks' defaults point to this run folder. Status 3, a report not to be trusted, is still a report.
+# Status 3, a report not to be trusted, is still a report.
 runs/default/manifest.json: | $(READY)
 	@$(PYTHON) report.py run params/default.yml || [ $$? -eq 3 ]
 
-# nbconvert runs them where they stand, as JupyterLab does.
+# nbconvert runs them where they stand and in runs/lab, as JupyterLab does.
 notebooks: $(READY)  ## run the notebooks in their place and store their outputs
 	cd notebooks && $(ONE_THREAD) ../$(PYTHON) -m nbconvert --to notebook --inplace --execute 0*.ipynb
 	cd notebooks && $(CLEAN_STORED) 0*.ipynb

@@ -12,15 +12,22 @@ from mixture.atomic import read_from, read_json
 from mixture.components import Components, sort_components
 from mixture.data.sample import Sample
 
+# Which notebook writes what the others read.
+WRITER = {"sample.parquet": 1, "components.json": 2, "posterior.nc": 2, "verdict.json": 3}
+
+
+def _load(run_dir, name, read):
+    return read_from(run_dir, name, read, f"run notebook {WRITER[name]} first, which writes it")
+
 
 def load_sample(run_dir: str | os.PathLike) -> Sample:
-    """The `Sample` in sample.parquet; FileNotFoundError says how to make it."""
-    return Sample.of_frame(read_from(run_dir, "sample.parquet", pd.read_parquet))
+    """The `Sample` in sample.parquet; FileNotFoundError says which notebook makes it."""
+    return Sample.of_frame(_load(run_dir, "sample.parquet", pd.read_parquet))
 
 
 def load_components(run_dir: str | os.PathLike) -> dict[str, Any]:
     """The dict in components.json; errors as `load_sample`."""
-    return read_from(run_dir, "components.json", read_json)
+    return _load(run_dir, "components.json", read_json)
 
 
 def load_posterior(run_dir: str | os.PathLike) -> xr.DataTree:
@@ -30,12 +37,12 @@ def load_posterior(run_dir: str | os.PathLike) -> xr.DataTree:
         with xr.open_datatree(path, engine="netcdf4") as tree:
             return tree.load()
 
-    return read_from(run_dir, "posterior.nc", read)
+    return _load(run_dir, "posterior.nc", read)
 
 
 def load_verdict(run_dir: str | os.PathLike) -> dict[str, Any]:
     """The dict in verdict.json; errors as `load_sample`."""
-    return read_from(run_dir, "verdict.json", read_json)
+    return _load(run_dir, "verdict.json", read_json)
 
 
 def known_truth(

@@ -76,9 +76,9 @@ def read_json(path: str | os.PathLike) -> Any:
         return None
 
 
-def read_from(folder: str | os.PathLike, name: str, read: Callable[[Path], Any]) -> Any:
-    """A file of a run folder through `read`; FileNotFoundError says how to make it."""
+def read_from(folder: str | os.PathLike, name: str, read: Callable[[Path], Any], remedy: str) -> Any:
+    """A file of a run folder through `read`; where there is none, FileNotFoundError says so and gives the remedy."""
     path = Path(folder) / name
     if not path.exists():
-        raise FileNotFoundError(f"{path} is missing: run the notebooks before this one, or `make report`")
+        raise FileNotFoundError(f"{path} is missing: {remedy}")
     return read(path)

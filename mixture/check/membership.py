@@ -18,6 +18,8 @@ from mixture.components import Components, membership_probabilities
 from mixture.data.sample import Sample
 from mixture.data.source import keep_numbers, open_column
 
+VISIBLE = 0.001  # a difference of probabilities that a figure and a percentage can show
+
 
 def summarise_memberships(values: Sample | ArrayLike, draws: Components, interval: float = 0.95) -> pd.DataFrame:
     """Membership probabilities and their uncertainty over the posterior.
@@ -63,6 +65,31 @@ def unsure_share(membership: pd.DataFrame, sample: Sample) -> float:
     """
     means = membership[[name for name in membership if name.startswith("p_") and name[2:].isdigit()]]
     return float(np.average(means.max(axis=1) < 0.9, weights=sample.count))
+
+
+def means_outside(membership: pd.DataFrame, sample: Sample) -> tuple[float, float]:
+    """The share of observations with a mean probability visibly outside its interval, and the largest distance to one.
+
+    The highest-density interval of a very skewed probability is so short that it can leave the mean
+    out; by less than `VISIBLE` it often does where a component is all but impossible.
+
+    Parameters
+    ----------
+    membership : pandas.DataFrame
+        From `summarise_memberships` of the sample.
+    sample : Sample
+    """
+    names = [name for name in membership if name.startswith("p_") and name[2:].isdigit()]
+    mean, low, high = (membership[[name + end for name in names]].to_numpy() for end in ("", "_low", "_high"))
+    beyond = np.maximum(low - mean, mean - high).max(axis=1)
+    return float(np.average(beyond > VISIBLE, weights=sample.count)), float(beyond.max())
+
+
+def save_memberships(membership: pd.DataFrame, folder: str | os.PathLike) -> None:
+    """Write membership.parquet, and membership.csv for a spreadsheet: the same to six decimals of a probability."""
+    write_atomically(f"{folder}/membership.parquet", membership.to_parquet)
+    decimals = {name: 6 for name in membership if name.startswith("p_") or name == "entropy"}
+    write_atomically(f"{folder}/membership.csv", lambda path: membership.round(decimals).to_csv(path, index=False))
 
 
 def write_memberships(

@@ -18,6 +18,7 @@ from mixture.parallel import available_cores
 
 MOST_COMPARED = 8  # components, where the comparison was not asked for
 MOST_OPERATIONS = 1.5e8  # a fit's, see `draw_posterior`: a tenth of the report's own
+NEAR = 4.0  # a difference in elpd that decides nothing (Sivula, Magnusson & Vehtari 2020)
 
 
 def open_k_max(components: dict[str, Any], k_max: int | None) -> int | None:
@@ -96,8 +97,8 @@ def choose_component_count(
     -------
     pandas.DataFrame
         Indexed by K: the columns of `compare_component_counts` and
-        `compare_posteriors`, trusted, sbic (see `singular_bic`), and p_k where
-        the number of components was drawn.
+        `compare_posteriors`, trusted, sbic (see `singular_bic`), p_k where
+        the number of components was drawn, and could_win (see `could_win`).
     """
     own, streams = tree["posterior"].sizes["component"], rng.spawn(k_max)
     scored, width = _in_cells(sample, float(tree["posterior"]["sigma"].mean(("chain", "draw")).min()))
@@ -121,7 +122,32 @@ def choose_component_count(
     table.insert(3, "sbic", singular_bic(table["log_likelihood"], sample.n))
     if components and not components["given"]:
         table["p_k"] = [components["p_k"].get(str(k), 0.0) for k in table.index]
-    return table
+    return table.assign(could_win=could_win(table))
+
+
+def could_win(table: pd.DataFrame) -> pd.Series:
+    """Which numbers of components have untrusted chains, and could predict best all the same.
+
+    Where there is one, the best of the others by prediction is not the best of all.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Indexed by K: elpd, trusted, bic, aic, icl, sbic, and p_k if there is one.
+
+    Returns
+    -------
+    pandas.Series of bool
+        Untrusted, and either predicting as well as the best of the trusted as far as its chains
+        went (within `NEAR`), or the choice of another criterion.
+    """
+    trusted, elpd = table["trusted"].astype(bool), table["elpd"].astype(float)
+    best = elpd[trusted].max() if trusted.any() else -np.inf
+    chosen = [table[name].astype(float).idxmin() for name in ("bic", "aic", "icl") if table[name].notna().any()]
+    chosen += [
+        table[name].astype(float).idxmax() for name in ("sbic", "p_k") if name in table and table[name].notna().any()
+    ]
+    return ~trusted & (~(elpd <= best - NEAR) | table.index.isin(chosen))
 
 
 def _in_cells(sample, smallest_sd):

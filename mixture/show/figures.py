@@ -10,7 +10,7 @@ import base64
 import inspect
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -330,8 +330,14 @@ def draw_fits(
     return figure
 
 
-def draw_memberships(x: np.ndarray, curve: pd.DataFrame, sample: Sample, interval: float = 0.95) -> Figure:
-    """Membership probability of each component by value, below the sample.
+def draw_memberships(
+    x: np.ndarray,
+    curve: pd.DataFrame,
+    sample: Sample,
+    interval: float = 0.95,
+    cutoffs: Sequence[dict[str, Any]] = (),
+) -> Figure:
+    """Membership probability of each component by value, below the sample, and the cutoffs as lines with bands.
 
     Parameters
     ----------
@@ -340,6 +346,8 @@ def draw_memberships(x: np.ndarray, curve: pd.DataFrame, sample: Sample, interva
         From `summarise_memberships` at x.
     sample : Sample
     interval : float
+    cutoffs : sequence of dict
+        From `describe_cutoffs`.
 
     Returns
     -------
@@ -352,9 +360,19 @@ def draw_memberships(x: np.ndarray, curve: pd.DataFrame, sample: Sample, interva
         name = f"p_{k + 1}"
         below.fill_between(x, curve[f"{name}_low"], curve[f"{name}_high"], color=colour(k), alpha=0.25, linewidth=0)
         below.plot(x, curve[name], color=colour(k), label=f"component {k + 1}")
+    for value, low, high in cutoff_places(cutoffs, x):
+        for ax in (above, below):
+            ax.axvspan(low, high, color=POSTERIOR, alpha=0.15, linewidth=0)
+            ax.axvline(value, color=POSTERIOR, linestyle=":", linewidth=1.2, label="_cutoff")
     below.set(xlabel=sample.axis, ylabel="probability", ylim=(0, 1.02))
     _legend_beside(below, title=f"mean and {interval:.0%} interval")
     return figure
+
+
+def cutoff_places(cutoffs: Sequence[dict[str, Any]], x: np.ndarray) -> list[tuple[float, float, float]]:
+    """Value, low and high of the cutoffs that there are, their ends within those of x."""
+    there = (cutoff for cutoff in cutoffs if cutoff["value"] is not None)
+    return [(cutoff["value"], *np.clip([cutoff["low"], cutoff["high"]], x[0], x[-1]).tolist()) for cutoff in there]
 
 
 def draw_component_posterior(kept: xr.Dataset) -> Figure:
@@ -387,7 +405,7 @@ def draw_component_posterior(kept: xr.Dataset) -> Figure:
 def draw_component_counts(counts: pd.DataFrame) -> Figure:
     """BIC, AIC and ICL beside leave-one-out prediction, over the number of components, the best of each marked.
 
-    Chains that cannot be trusted have a hollow mark, and none of them is the best.
+    Chains that cannot be trusted have a hollow mark. Where one of them could be the best by prediction, none is marked so.
 
     Parameters
     ----------
@@ -411,7 +429,7 @@ def draw_component_counts(counts: pd.DataFrame) -> Figure:
         right.errorbar(
             some.index, some["elpd"], some["elpd_se"], fmt="o", capsize=3, color=POSTERIOR, markerfacecolor=ground
         )
-    if sound.any():
+    if sound.any() and not counts["could_win"].any():
         best = counts["elpd"][sound].idxmax()
         right.plot(best, counts["elpd"][best], marker="o", markersize=13, fillstyle="none", color=POSTERIOR)
     right.set(

@@ -12,6 +12,8 @@ reader
 
 import base64
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +28,12 @@ FONT = "system-ui, sans-serif"
 
 
 def play_figure(
-    sample: Sample, draws: Components, em: Components, truth: Components | None = None, interval: float = 0.95
+    sample: Sample,
+    draws: Components,
+    em: Components,
+    truth: Components | None = None,
+    interval: float = 0.95,
+    cutoffs: Sequence[dict[str, Any]] = (),
 ) -> dict[str, str]:
     """Densities over the sample above membership probabilities, with all that the page needs to move them.
 
@@ -37,6 +44,8 @@ def play_figure(
     em, truth : Components, shape (K,)
         truth is None where it is not known.
     interval : float
+    cutoffs : sequence of dict
+        From `describe_cutoffs`: lines with bands.
 
     Returns
     -------
@@ -50,6 +59,8 @@ def play_figure(
     x = figures.grid_over(sample, POINTS)
     above, switches = _densities(sample, x, draws, em, truth, interval)
     below, reader = _memberships(x, draws, interval, above.x_range, sample)
+    for plot in (above, below):
+        _mark(plot, figures.cutoff_places(cutoffs, x))
     steps = draws.thin(DRAWS)
     mixture = np.exp(mixture_log_density(x, *steps))
     parts = np.moveaxis(np.exp(component_log_density(x, *steps)), -1, 0)
@@ -98,6 +109,26 @@ def _axes(height, y_label, x_range, x_label=None):
     plot.yaxis.axis_label, plot.xaxis.axis_label = y_label, x_label
     plot.add_layout(Span(dimension="height", line_color="#262626", line_width=1.5, name="place"))
     return plot
+
+
+def _mark(plot, places):
+    """Cutoffs as dotted lines, each with its band."""
+    from bokeh.models import BoxAnnotation, Span
+
+    for value, low, high in places:
+        plot.add_layout(
+            BoxAnnotation(left=low, right=high, fill_color=figures.POSTERIOR, fill_alpha=0.15, line_color=None)
+        )
+        plot.add_layout(
+            Span(
+                location=value,
+                dimension="height",
+                line_color=figures.POSTERIOR,
+                line_dash="dotted",
+                line_width=1.5,
+                name="cutoff",
+            )
+        )
 
 
 def _densities(sample, x, draws, em, truth, interval):

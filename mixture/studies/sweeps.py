@@ -19,6 +19,7 @@ from mixture.show.text.numbers import QUANTITIES
 OUTCOMES = {"trusted": "✓", "untrusted": "✗", "failed": "!", "not run": "–"}  # from good to bad
 _COLOURS = ["#0173b2", "#de8f05", "#a03030", "#949494"]  # apart in lightness too
 MOST_ROWS = 40  # of an outcome map
+REMEDY = "run the sweep first, by `make sweep` with its file, or `make studies`"
 
 
 def load_results(run_dir: str | os.PathLike) -> tuple[pd.DataFrame, list[str]]:
@@ -30,10 +31,15 @@ def load_results(run_dir: str | os.PathLike) -> tuple[pd.DataFrame, list[str]]:
         results.parquet with a column outcome: trusted, untrusted, failed or not run.
     swept : list of str
         The swept parameters that take more than one value.
+
+    Raises
+    ------
+    FileNotFoundError
+        The sweep has not run; the message says how to run it.
     """
-    results = read_from(run_dir, "results.parquet", pd.read_parquet)
+    results = read_from(run_dir, "results.parquet", pd.read_parquet, REMEDY)
     results["outcome"] = results["verdict"].fillna(results["status"])
-    described = read_from(run_dir, "sweep.json", read_json)
+    described = read_from(run_dir, "sweep.json", read_json, REMEDY)
     return results, [name for name in described["swept"] if results[name].map(format_parameter).nunique() > 1]
 
 

@@ -29,12 +29,21 @@ from runner.stages import join_lines, tags
 SUMMARY_TAGS = (
     "summary-answer",
     "summary-components",
+    "summary-cutoffs",
+    "summary-lone",
     "summary-verdict",
     "summary-modes",
     "summary-figure",
     "summary-table",
     "summary-play",
 )
+FILES = {  # of the run folder, that open in a spreadsheet or with a few words of any language
+    "comparison.csv": "posterior, EM and, if known, the truth, of every parameter",
+    "membership.csv": "each value's probability of every component, with its interval",
+    "membership.parquet": "the same with all digits",
+    "answers.json": "cutoffs, the number of peaks, values far from all others",
+    "em.json": "EM's maximum, its errors, and the criteria by number of components",
+}
 HIDDEN_TAGS = {"hide", "parameters", "injected-parameters"}
 MOVED = {"summary": "This figure stands in the summary.", "play": "This figure stands above, under “Look closer”."}
 
@@ -78,6 +87,12 @@ def _chapter(name, notebook, lifted):
         _, anchor = headings.add(name, 1)
         parts.insert(0, f'<h2 id="{anchor}">{html.escape(name)}</h2>\n')
     return {"name": name, "headings": headings.entries, "body": Markup("".join(parts))}
+
+
+def _files(notebooks):
+    """Those of `FILES` that the notebooks wrote, with a word on each."""
+    written = {name for notebook in notebooks for name in notebook["metadata"].get("chain", {}).get("writes", ())}
+    return {name: words for name, words in FILES.items() if name in written}
 
 
 def _parameter_rows(values):
@@ -130,6 +145,7 @@ def render(chapters: list[tuple[str, dict]], manifest: dict[str, Any]) -> str:
         title=manifest["parameters"]["title"],
         chapters=bodies,
         summary={tag.removeprefix("summary-"): Markup(markup) for tag, markup in lifted.items()},
+        files=_files(notebook for _, notebook in chapters),
         parameters=_parameter_rows(manifest["parameters"]),
         manifest=manifest,
     )

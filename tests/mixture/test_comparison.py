@@ -2,6 +2,7 @@
 
 import arviz as az
 import numpy as np
+import pandas as pd
 import pytest
 from fits import simulated, tree_of
 from numpy.testing import assert_allclose, assert_array_equal
@@ -10,9 +11,9 @@ from scipy import stats
 from mixture.bayes.model import posterior_draws
 from mixture.check.comparison import compare_fits, monte_carlo_distance
 from mixture.check.likelihood import compare_posteriors
-from mixture.check.membership import summarise_memberships
-from mixture.check.selection import choose_component_count
-from mixture.components import membership_probabilities, sort_components
+from mixture.check.membership import means_outside, save_memberships, summarise_memberships
+from mixture.check.selection import choose_component_count, could_win
+from mixture.components import Components, membership_probabilities, sort_components
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
 from mixture.em import em_standard_errors
@@ -84,6 +85,27 @@ def test_many_memberships_are_those_of_each_value_alone(exact_fit):
     assert_allclose(together["p_1"] + together["p_2"], 1)
 
 
+def test_means_visibly_outside_their_intervals_are_counted():
+    """One component in twenty draws holds the value, so the mean is 0.05 and the shortest interval 0 to 0."""
+    draws = Components(np.full((100, 2), 0.5), np.tile([0.0, 9.0], (100, 1)), np.ones((100, 2)))
+    draws.means[:4] = [0.0, 60.0]  # of these draws alone the first component holds 9
+    sample = group_sample(Sample.of_values([0.0, 9.0, 9.0, 9.0]), 0.1)
+    membership = summarise_memberships(sample, draws, 0.95)
+    share, furthest = means_outside(membership, sample)
+    assert share == 0.75, "three of four, which lie in one cell"
+    assert furthest == pytest.approx(0.04, abs=1e-6)
+    assert means_outside(summarise_memberships(sample, draws, 0.98), sample)[0] == 0
+
+
+def test_memberships_are_saved_for_programs_and_for_spreadsheets(exact_fit, tmp_path):
+    membership = summarise_memberships(1e-9 * np.arange(3.0), posterior_draws(exact_fit.tree).thin(50))
+    save_memberships(membership, tmp_path)
+    assert_array_equal(pd.read_parquet(tmp_path / "membership.parquet"), membership)
+    as_text = pd.read_csv(tmp_path / "membership.csv")
+    assert list(as_text) == list(membership) and as_text["value"].tolist() == membership["value"].tolist()
+    assert_allclose(as_text, membership, atol=5.1e-7)
+
+
 def test_the_distance_of_two_posteriors_is_in_monte_carlo_errors(exact_fit, grouped_fit):
     assert monte_carlo_distance(exact_fit.tree, exact_fit.tree) == 0
     assert monte_carlo_distance(exact_fit.tree, grouped_fit.tree) < 4
@@ -116,3 +138,23 @@ def test_predictions_scored_in_cells_are_those_of_the_values():
     assert table["elpd"][1] == pytest.approx(density.sum() - 2, abs=1.5), "less one for each parameter"
     assert table["elpd_se"][1] == pytest.approx(density.std() * np.sqrt(800), rel=0.1)
     assert table["p_k"][1] == 0.7
+
+
+def test_an_untrusted_number_could_win_by_its_prediction_or_as_another_criterions_choice():
+    """As with acidity's lakes: one component is trusted and poor, two and three are neither."""
+    table = pd.DataFrame(
+        {
+            "elpd": [-226.0, -199.0, -196.0, -231.0, -230.0],
+            "trusted": [True, False, False, False, True],
+            "bic": [461.0, 404.0, 405.0, 414.0, 425.0],
+            "aic": [455.0, 388.0, 382.0, 383.0, 385.0],
+            "icl": [461.0, 410.0, 420.0, 440.0, 450.0],
+            "sbic": [-230.0, -202.0, -201.0, -203.0, -204.0],
+        },
+        index=[1, 2, 3, 4, 5],
+    )
+    assert could_win(table).tolist() == [False, True, True, False, False]
+    assert could_win(table.assign(p_k=[0, 0.2, 0.3, 0.4, 0.1])).tolist() == [False, True, True, True, False]
+    assert not could_win(table.assign(trusted=True)).any(), "what is trusted is compared"
+    assert could_win(table.assign(trusted=False)).all(), "nothing is known to be better"
+    assert could_win(table.assign(elpd=[-226.0, -199, -196, np.nan, -230]))[4], "no number is not a poor one"

@@ -15,6 +15,7 @@ from fits import simulated
 from matplotlib.patches import Rectangle
 
 from mixture.bayes.model import as_dataset, choose_priors
+from mixture.check.membership import summarise_memberships
 from mixture.components import Components, component_log_density, mixture_log_density
 from mixture.data.sample import Sample
 from mixture.show import diagnostics, figures
@@ -122,6 +123,7 @@ def test_the_best_number_of_components_is_one_whose_chains_are_trusted():
             "elpd": [-9.0, -5, -4],
             "elpd_se": 1.0,
             "trusted": [True, True, False],
+            "could_win": False,
         },
         index=[1, 2, 3],
     )
@@ -130,6 +132,32 @@ def test_the_best_number_of_components_is_one_whose_chains_are_trusted():
     rings = [line for line in left.lines if line.get_fillstyle() == "none"]
     assert [(ring.get_xdata()[0], ring.get_ydata()[0]) for ring in rings] == [(2, 4), (3, 3), (2, 4)]
     assert not {line.get_color() for line in left.lines} & set(figures.COMPONENT)
+    _, unsettled = figures.draw_component_counts(counts.assign(could_win=[False, False, True])).axes
+    assert [line.get_markersize() for line in right.lines].count(13) == 1
+    assert [line.get_markersize() for line in unsettled.lines].count(13) == 0, "no number is ringed"
+
+
+CUTOFFS = [
+    {"between": [1, 2], "value": 2.0, "low": 1.5, "high": np.inf, "misplaced": 0.1},
+    {"between": [2, 3], "value": None, "low": None, "high": None, "misplaced": 0.1},
+]
+
+
+def test_cutoffs_are_lines_with_bands_in_both_panels():
+    x = figures.grid_over(SAMPLE, 50)
+    assert figures.cutoff_places(CUTOFFS, x) == [(2.0, 1.5, x[-1])]
+    curve = summarise_memberships(x, CLOUD)
+    for ax, without in zip(
+        figures.draw_memberships(x, curve, SAMPLE, cutoffs=CUTOFFS).axes,
+        figures.draw_memberships(x, curve, SAMPLE).axes,
+        strict=True,
+    ):
+        (line,) = [line for line in ax.lines if line.get_label() == "_cutoff"]
+        assert set(line.get_xdata()) == {2.0}
+        assert len(ax.patches) == len(without.patches) + 1
+        assert not [line for line in without.lines if line.get_label() == "_cutoff"]
+    shown = json.loads(play_figure(SAMPLE, CLOUD, EM, cutoffs=CUTOFFS)[MIME])["figure"]
+    assert str(shown).count("'name': 'cutoff'") == 2, "one in each panel"
 
 
 def test_a_component_keeps_its_colour_and_nothing_else_has_it():

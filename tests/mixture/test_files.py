@@ -9,9 +9,12 @@ import pytest
 from fits import simulated
 from numpy.testing import assert_array_equal
 
-from helpers import load_posterior, load_sample, load_verdict
-from mixture.atomic import write_atomically, write_json
+from helpers import load_components, load_posterior, load_sample, load_verdict
+from mixture.atomic import read_json, write_atomically, write_json
 from mixture.data.cells import group_sample
+from mixture.studies.sweeps import load_results
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def write(text):
@@ -63,13 +66,24 @@ def test_json_is_plain_and_knows_no_nan(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "load, name", [(load_sample, "sample.parquet"), (load_posterior, "posterior.nc"), (load_verdict, "verdict.json")]
+    "load, name, notebook",
+    [
+        (load_sample, "sample.parquet", 1),
+        (load_components, "components.json", 2),
+        (load_posterior, "posterior.nc", 2),
+        (load_verdict, "verdict.json", 3),
+    ],
 )
-def test_what_is_missing_is_named_with_how_to_make_it(tmp_path, load, name):
-    with pytest.raises(
-        FileNotFoundError, match=f"{name} is missing: run the notebooks before this one, or `make report`"
-    ):
+def test_what_is_missing_is_named_with_the_notebook_that_writes_it(tmp_path, load, name, notebook):
+    with pytest.raises(FileNotFoundError, match=f"{name} is missing: run notebook {notebook} first, which writes it$"):
         load(tmp_path)
+    (path,) = (ROOT / "notebooks").glob(f"0{notebook}_*.ipynb")
+    assert name in read_json(path)["metadata"]["chain"]["writes"]
+
+
+def test_a_sweep_that_has_not_run_is_told_apart_from_a_report(tmp_path):
+    with pytest.raises(FileNotFoundError, match="results.parquet is missing: run the sweep first, by `make sweep`"):
+        load_results(tmp_path)
 
 
 def test_a_run_folder_gives_back_what_was_put_in(tmp_path):

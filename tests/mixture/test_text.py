@@ -12,7 +12,16 @@ from mixture.check.verdict import Check
 from mixture.components import Components
 from mixture.data.sample import Sample
 from mixture.show.text.chains import CAUSES, CHECKS, check_line, verdict_text
-from mixture.show.text.comparison import answer_text, comparison_table, counts_table, counts_text
+from mixture.show.text.comparison import (
+    answer_text,
+    comparison_table,
+    counts_alt,
+    counts_caption,
+    counts_table,
+    counts_text,
+    membership_caption,
+)
+from mixture.show.text.decisions import cutoffs_text, lone_text
 from mixture.show.text.fit import posterior_table, priors_text, sensitivity_table
 from mixture.show.text.numbers import decimals_for, estimate, fixed, plus_minus
 from mixture.show.text.sample import described_table
@@ -278,7 +287,9 @@ def criteria(**best):
     numbers = np.arange(1, 8)
     smaller = {name: 10.0 * (numbers - best[name]) ** 2 for name in ("bic", "aic", "icl")}
     larger = {name: -10.0 * (numbers - best[name]) ** 2 for name in ("sbic", "elpd", "weight", "p_k")}
-    return pd.DataFrame({**smaller, **larger, "elpd_se": 1.0, "trusted": True}, index=pd.Index(numbers, name="K"))
+    return pd.DataFrame(
+        {**smaller, **larger, "elpd_se": 1.0, "trusted": True, "could_win": False}, index=pd.Index(numbers, name="K")
+    )
 
 
 OWN = {"bic": 1, "aic": 2, "icl": 3, "sbic": 4, "p_k": 5, "elpd": 6, "weight": 7}
@@ -294,10 +305,68 @@ def test_each_criterion_prefers_the_number_that_is_its_best():
 def test_chains_that_are_not_trusted_take_no_part_in_the_comparison_by_prediction():
     said = counts_text(criteria(**OWN).assign(trusted=[True] * 5 + [False] * 2))
     assert "leave-one-out 5." in said and "Stacking gives K = 5" in said
-    assert "The chains of K = 6, 7 are not to be trusted" in said
+    assert "The chains of K = 6 and 7 are not to be trusted" in said
+
+
+def test_where_an_untrusted_number_could_be_best_prediction_names_none():
+    doubted = criteria(**OWN).assign(trusted=[True] * 5 + [False] * 2, could_win=[False] * 5 + [True, False])
+    said = counts_text(doubted)
+    assert (
+        "**Prediction does not decide:** the chains of K = 6 are not to be trusted, and it could be better than K = 5"
+        in said
+    )
+    assert "leave-one-out 5" not in said and "Stacking" not in said and "would do as well" not in said
+    assert "no chains of any number" in counts_text(doubted.assign(trusted=False, could_win=True))
+    assert "has none" in counts_caption(7, False) and "has none" not in counts_caption(7, True)
+    assert "none of prediction" in counts_alt(7, False) and "none" not in counts_alt(7, True)
 
 
 def test_numbers_that_predict_nearly_as_well_are_named():
     close = criteria(**OWN)
     close["elpd"] /= 3.0  # a neighbour is 3.3 below the best
     assert "By leave-one-out prediction 5, 7 would do as well" in counts_text(close)
+
+
+def cutoff(between, value=None, low=None, high=None, misplaced=0.0):
+    return {"between": between, "value": value, "low": low, "high": high, "misplaced": misplaced}
+
+
+def test_cutoffs_are_said_with_their_intervals_and_what_they_misplace():
+    said = cutoffs_text([cutoff([1, 2], 172.31, 171.0, 173.6, 0.0614)], {"1": 0.17, "2": 0.83}, 0.9, True)
+    assert said.startswith("The cutoff between components 1 and 2 is **172.31 (171.00 to 173.60)**")
+    assert "(90% interval in brackets); it puts 6.1% of all values on the wrong side." in said
+    assert said.endswith("The mixture's density has **2 peaks** with probability 0.83, 1 with 0.17.")
+
+
+def test_two_cutoffs_and_none_are_told_apart_and_doubt_comes_first():
+    found = [
+        cutoff([1, 2], misplaced=0.1),
+        cutoff([2, 3], 5.0, 4.0, 6.0, 0.2),
+        cutoff([2, 3], 9.0, -np.inf, 10.0, 0.2),
+    ]
+    said = cutoffs_text(found, {"1": 1.0}, 0.95, False)
+    assert said.startswith("As the chains stand, which are not to be trusted: Components 1 and 2 have **no cutoff**")
+    assert "wrong for 10% of all values" in said
+    assert "cutoffs between components 2 and 3 are **5.00 (4.00 to 6.00) and 9 (– to 10)**; they put 20%" in said
+    assert said.endswith("has **1 peak** in every posterior draw; not every component has one of its own.")
+    assert cutoffs_text([], {"1": 1.0}, 0.95, True) == "One component has one peak and no cutoff."
+    rare = cutoffs_text([cutoff([1, 2], 5.0, 4.0, 6.0, 1e-9)], {"2": 0.999, "1": 0.001}, 0.95, True)
+    assert "less than 0.01%" in rare and "with probability 0.99." in rare, "no certainty where one draw differs"
+
+
+def test_a_lone_value_is_named_as_it_was_typed():
+    said = lone_text([{"value": -1026.9605, "count": 1, "sds": 34.4}])
+    assert (
+        said.startswith("**One value is far from every component")
+        and "−1,026.9605 (34 standard deviations away)" in said
+    )
+    many = lone_text([{"value": float(v), "count": 2, "sds": 9.0} for v in range(5)])
+    assert "10 values are far" in many and "2 (9 standard deviations away, 2 times) and 2 more" in many
+    assert lone_text([]) == ""
+
+
+def test_means_outside_their_intervals_are_said_where_there_are_any():
+    assert "shortest" not in membership_caption(0.95, 0.1, 0.0, 0.0002, 0)
+    said = membership_caption(0.95, 0.1, 0.25, 0.0312, 2)
+    assert "visibly for 25.0% of the values, by 0.03 at most" in said and "bands are the cutoffs" in said
+    assert "its band is the cutoff." in membership_caption(0.95, 0.1, 0.0, 0.0, 1)

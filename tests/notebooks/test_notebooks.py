@@ -15,6 +15,7 @@ import time
 import tokenize
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -49,7 +50,7 @@ each_of_chain = pytest.mark.parametrize("path", CHAIN, ids=lambda path: path.ste
 def test_parameters_cell_agrees_with_the_schema_and_the_default_report(path):
     (cell,) = tagged(path, "parameters")
     given = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(text(cell)).body}
-    assert given.pop("run_dir") == "../runs/default"
+    assert given.pop("run_dir") == "../runs/lab"
     assert set(given) <= set(NAMES)
     default = load(ROOT / "params" / "default.yml").model_dump()
     assert given == {name: default[name] for name in given}
@@ -189,6 +190,23 @@ def test_every_notebook_runs_by_itself_and_prints_what_it_stored(tmp_path):
     assert len(checked) >= 6 and all(cell["outputs"] for cell in checked), "nothing stored to check against"
 
 
+def run_cells(path, folder, monkeypatch):
+    """A notebook's code from the top, in an empty project."""
+    (folder / "notebooks").mkdir()
+    monkeypatch.chdir(folder / "notebooks")
+    names = {}
+    with plt.rc_context():
+        for cell in cells(path, "code"):
+            exec(text(cell), names)
+
+
+@pytest.mark.parametrize("path", CHAIN[1:], ids=lambda path: path.stem)
+def test_a_notebook_that_runs_before_its_turn_says_what_it_lacks(path, tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError) as raised:
+        run_cells(path, tmp_path, monkeypatch)
+    assert str(raised.value) == "../runs/lab/sample.parquet is missing: run notebook 1 first, which writes it"
+
+
 # -- in JupyterLab ----------------------------------------------------------------------------
 
 
@@ -232,10 +250,10 @@ def test_in_jupyterlab_the_handles_move_the_priors(real_run, tmp_path):
     source = ROOT / "notebooks" / "02_bayesian_fit.ipynb"
     notebook = json.loads(source.read_text())
     last = next(i for i, cell in enumerate(notebook["cells"]) if text(cell).startswith("explore_priors("))
-    shutil.copytree(real_run, tmp_path / "runs" / "default")
+    shutil.copytree(real_run, tmp_path / "runs" / "lab")
     (tmp_path / "notebooks").mkdir()
     (tmp_path / "notebooks" / source.name).write_text(json.dumps(notebook | {"cells": notebook["cells"][: last + 1]}))
-    with opened_lab(tmp_path, tmp_path / "notebooks") as address:
+    with opened_lab(tmp_path, tmp_path) as address:
         lab = open_browser()
         lab.set_window_size(1300, 1400)  # JupyterLab draws only the cells in view
 
@@ -243,7 +261,7 @@ def test_in_jupyterlab_the_handles_move_the_priors(real_run, tmp_path):
             return WebDriverWait(lab, 60).until(lambda _: lab.find_elements(By.CSS_SELECTOR, selector))
 
         try:
-            lab.get(address.format(source.name))
+            lab.get(address.format(f"notebooks/{source.name}"))
             WebDriverWait(lab, 60).until(lambda _: "| Idle" in found("#jp-main-statusbar")[0].text)
             next(menu for menu in found(".lm-MenuBar-item") if menu.text == "Run").click()
             found(".lm-Menu-item[data-command='runmenu:run-all']")[0].click()

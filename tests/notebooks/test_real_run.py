@@ -3,6 +3,7 @@
 The run has so few draws that its verdict has to be that it cannot be trusted.
 """
 
+import re
 import subprocess
 import sys
 
@@ -14,9 +15,10 @@ from fits import simulated
 from numpy.testing import assert_allclose
 from tiny import ROOT
 
-from helpers import load_posterior
+from helpers import load_posterior, load_sample
 from mixture.atomic import read_json
 from mixture.bayes.model import observed_sample, posterior_draws
+from mixture.check.decisions import describe_cutoffs, mode_probabilities
 from mixture.check.membership import summarise_memberships
 from mixture.check.verdict import judge_chains
 from mixture.em import fit_em_proper
@@ -115,3 +117,21 @@ def test_a_number_of_components_that_was_not_given_is_found_and_told_everywhere(
     assert f"the report describes {components['chosen']}" in printed
     (row, *_) = point_rows(Point(Parameters(), 0), folder)
     assert row["components_found"] == 2 and row["p_components_2"] == pytest.approx(components["p_k_filled"]["2"])
+
+
+def test_answers_are_those_of_the_posterior_beside_them(real_run, tree):
+    answers, interval = read_json(real_run / "answers.json"), read_json(real_run / MANIFEST)["parameters"]["interval"]
+    sample, draws = load_sample(real_run), posterior_draws(tree).thin(1000)
+    assert answers["cutoffs"] == describe_cutoffs(draws, sample, interval) and len(answers["cutoffs"]) >= 1
+    assert answers["modes"] == mode_probabilities(draws) and answers["lone"] == []
+    page = (real_run / REPORT).read_text(encoding="utf-8")
+    summary = page[page.index('<section id="summary"') : page.index('<section id="play"')]
+    assert "between components 1 and 2" in summary and "The mixture's density has" in summary
+    assert "dotted line" in page.split('<section id="play"')[1].split("</section>")[0].lower(), "in the caption"
+
+
+def test_the_page_links_to_files_that_lie_beside_it(real_run):
+    page = (real_run / REPORT).read_text(encoding="utf-8")
+    links = re.findall(r'<li><a href="([^"#]+)">', page)
+    assert links == ["comparison.csv", "membership.csv", "membership.parquet", "answers.json", "em.json"]
+    assert all((real_run / name).stat().st_size > 0 for name in links)

@@ -228,6 +228,15 @@ def test_links_between_notebooks_become_links_between_chapters():
     assert '<a href="#02_second">the second</a>' in HTML
 
 
+def test_files_are_listed_only_where_a_notebook_wrote_them():
+    assert 'class="files"' not in HTML
+    name, notebook = CHAPTERS[1]
+    notebook = notebook | {"metadata": {"chain": {"reads": [], "writes": ["own.txt", "comparison.csv"]}}}
+    markup = render([CHAPTERS[0], (name, notebook)], MANIFEST)
+    check_page(markup)
+    assert re.findall(r'<li><a href="([^"#]+)">([^<]+)</a>: \w', markup) == [("comparison.csv", "comparison.csv")]
+
+
 def test_the_foot_says_what_it_was_made_with():
     assert "pymc 6.4.0, python 3.12.1; at commit <code>0123456789ab</code> with local changes." in HTML
 
@@ -258,11 +267,32 @@ def test_the_switches_switch(browser, tmp_path):
     assert browser.execute_script(folded) == 0
 
 
-def test_a_narrow_window_does_not_scroll_sideways(browser, tmp_path):
-    path = tmp_path / "report.html"
-    path.write_text(HTML, encoding="utf-8")
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+LONG = "/a_folder_with_a_long_name" * 12  # no place to break it at
+
+
+def test_nothing_widens_a_narrow_window(browser, tmp_path):
+    cells = [f"<td>{LONG}</td>" * 5, "<td>1</td>" * 5]
+    table = f"<table><tbody>{''.join(f'<tr>{row}</tr>' for row in cells)}</tbody></table>"
+    wide = tiny.notebook(
+        tiny.text(f"# 3 · Wide\n\nRead from `{LONG}`.\n\n- {LONG}\n\n## {LONG}"),
+        tiny.cell(
+            f"x = '{LONG}'",
+            "summary-answer",
+            outputs=[
+                stream(LONG),
+                show({"text/html": table, "text/plain": ""}),
+                show({"image/png": png(1600, 2)}, {"image/png": {"alt": LONG}}),
+                CAPTION | {"data": {"text/markdown": LONG, "text/plain": LONG}},
+            ],
+        ),
     )
-    browser.get(path.as_uri())
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+    path, parameters = tmp_path / "report.html", Parameters().model_dump() | {"title": LONG, "data": LONG}
+    path.write_text(render([*CHAPTERS, ("03_wide", wide)], MANIFEST | {"parameters": parameters}), encoding="utf-8")
+    for width, mobile in ((390, True), (400, False)):
+        browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": mobile},
+        )
+        browser.get(path.as_uri())
+        browser.find_element("id", "fold").click()
+        assert browser.execute_script("return document.scrollingElement.scrollWidth") <= width

@@ -146,6 +146,25 @@ def test_a_phone_does_not_scroll_sideways(page):
     assert max(page.execute_script(heads)) < 45, "a word is broken: a header takes more than one line"
 
 
+def test_nothing_widens_a_window_of_400_pixels(page):
+    """Its own width, not a phone's, which shrinks what is too wide; all code open, each table in a box that scrolls."""
+    page.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    )
+    page.refresh()
+    WebDriverWait(page, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, ".hands input"))
+    page.find_element(By.ID, "fold").click()
+    width = "return document.scrollingElement.scrollWidth"
+    WebDriverWait(page, 20).until(lambda b: b.execute_script(width) <= 400)
+    wide = (
+        "return [...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > 401"
+        " && !e.closest('.table, pre, .formula')).map(e => e.outerHTML.slice(0, 80))"
+    )
+    assert page.execute_script(wide) == []
+    tables = "return [...document.querySelectorAll('table')].filter(t => !t.closest('.table')).length"
+    assert page.execute_script(tables) == 0
+
+
 def test_the_keyboard_reaches_every_hand_and_moves_it(page):
     reached = []
     for _ in range(60):

@@ -111,7 +111,7 @@ def test_a_parameters_cell_holds_the_seeds_own_report(stage, monkeypatch):
     """By itself in JupyterLab, a notebook shows what `make report` runs."""
     monkeypatch.chdir(ROOT)
     values = notebook_defaults(stage)
-    assert values.pop("run_dir") == "../runs/default"
+    assert values.pop("run_dir") == "../runs/lab"
     expected = load("params/default.yml").model_dump()
     assert values == {name: expected[name] for name in values}
 

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pandas as pd
 import psutil
@@ -375,7 +376,7 @@ def test_make_lab_keeps_to_this_machine_and_asks_for_its_token(tmp_path):
         "HOME": str(tmp_path),
     }
     lab = subprocess.Popen(
-        ["make", "-o", "runs/default/manifest.json", f"PYTHON={sys.executable}", "lab"],
+        ["make", "-o", "runs/lab/posterior.nc", f"PYTHON={sys.executable}", "lab"],
         cwd=ROOT,
         env=env,
         stdout=subprocess.DEVNULL,
@@ -390,6 +391,9 @@ def test_make_lab_keeps_to_this_machine_and_asks_for_its_token(tmp_path):
         assert len(served["token"]) >= 32
         assert answer(url) == 403 and answer(url, "0" * 48) == 403
         assert answer(url, served["token"]) == 200
+        assert Path(served["root_dir"]) == ROOT, "runs/ and data/ are seen"
+        opened = _wait_for(lambda: next(tmp_path.glob("jpserver-*-open.html"), None), lab)
+        assert "/lab/tree/notebooks/01_simulation.ipynb" in opened.read_text()
     finally:
         os.killpg(lab.pid, signal.SIGTERM)
         try:
@@ -397,6 +401,24 @@ def test_make_lab_keeps_to_this_machine_and_asks_for_its_token(tmp_path):
         except subprocess.TimeoutExpired:
             os.killpg(lab.pid, signal.SIGKILL)
             lab.wait()
+
+
+def test_the_folder_of_make_lab_is_a_copy_of_its_own_and_no_finished_run(tmp_path):
+    default, lab = tmp_path / "runs" / "default", tmp_path / "runs" / "lab"
+    default.mkdir(parents=True)
+    names = {"sample.parquet", "posterior.nc", "verdict.json", "comparison.csv"}
+    for name in names | {"manifest.json", "report.html", "01_simulation.ipynb"}:
+        (default / name).write_text(name)
+    command = ["make", "-f", ROOT / "Makefile", "-o", "runs/default/manifest.json", "runs/lab/posterior.nc"]
+
+    def make():
+        subprocess.run(command, cwd=tmp_path, env=outside(), check=True, capture_output=True)
+        return {path.name: path.read_text() for path in lab.iterdir()}
+
+    assert make() == {name: name for name in names}
+    (lab / "posterior.nc").write_text("tried something")
+    assert make()["posterior.nc"] == "tried something", "what is there stays"
+    assert (default / "posterior.nc").read_text() == "posterior.nc"
 
 
 def _wait_for(condition, process, seconds=300):

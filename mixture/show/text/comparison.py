@@ -117,11 +117,31 @@ def fits_alt(n: int) -> str:
 
 
 @caption
-def membership_caption(interval: float, unsure: float) -> str:
-    """Of the memberships; `unsure` is the share of values without a likely component."""
+def membership_caption(interval: float, unsure: float, outside: float, furthest: float, cutoffs: int) -> str:
+    """Of the memberships.
+
+    Parameters
+    ----------
+    interval : float
+    unsure : float
+        Share of values without a likely component.
+    outside, furthest : float
+        Share of values with a mean visibly outside its interval, and the largest distance to one.
+    cutoffs : int
+        How many are drawn.
+    """
+    lines = (
+        " Dotted lines with bands are the cutoffs." if cutoffs > 1 else " The dotted line with its band is the cutoff."
+    )
+    skewed = (
+        f" The interval is the shortest, which can leave the mean of a very skewed probability out: it does so visibly for "
+        f"{outside:.1%} of the values, by {furthest:.1g} at most."
+        if outside
+        else ""
+    )
     return (
         f"Posterior mean membership probability with its {interval:.0%} interval; {unsure:.1%} of the values have no "
-        "component with probability 0.9 or more."
+        f"component with probability 0.9 or more.{lines if cutoffs else ''}{skewed}"
     )
 
 
@@ -134,9 +154,10 @@ def membership_table(membership: pd.DataFrame) -> pd.DataFrame:
 
 
 @wording
-def membership_alt(components: int) -> str:
+def membership_alt(components: int, cutoffs: int) -> str:
     """Of the same, for who cannot see it."""
-    return f"Histogram of the sample above {components} curves with bands, the probability of each component by value."
+    lines = f" Dotted lines mark {cutoffs} {'cutoff' if cutoffs == 1 else 'cutoffs'}." if cutoffs else ""
+    return f"Histogram of the sample above {components} curves with bands, the probability of each component by value.{lines}"
 
 
 @wording
@@ -179,12 +200,12 @@ def counts_text(counts: pd.DataFrame | None) -> str:
     counts = counts.astype({name: float for name in ("bic", "aic", "icl", "sbic", "elpd", "weight")})
     best = {name.upper(): int(counts[name].idxmin()) for name in ("bic", "aic", "icl")}
     best["sBIC"] = int(counts["sbic"].idxmax())
-    sound = counts[counts["trusted"].astype(bool)]
+    sound, rivals = counts[counts["trusted"].astype(bool)], counts.index[counts["could_win"].astype(bool)]
     if "p_k" in counts:
         best["the posterior"] = int(counts["p_k"].idxmax())
-    if len(sound):
+    settled = len(sound) > 0 and not len(rivals)
+    if settled:
         best["leave-one-out"] = int(sound["elpd"].idxmax())
-    near = [int(k) for k in sound.index[sound["elpd"] > sound["elpd"].max() - 4] if k != best["leave-one-out"]]
     agree = len(set(best.values())) == 1
     choices = ", ".join(f"{name} {k}" for name, k in best.items())
     words = [
@@ -198,39 +219,61 @@ def counts_text(counts: pd.DataFrame | None) -> str:
             "components coincide; AIC and leave-one-out look for the best prediction, ICL for well separated groups, and the "
             "posterior of K weighs every number by all of its parameters' prior."
         )
+    words += _settled_words(counts, sound) if settled else _unsettled_words(sound, rivals)
+    collapsed = [int(k) for k in counts.index[counts["bic"].isna()]]
+    if collapsed:
+        words.append(f"Every start of EM collapsed for K = {listed(collapsed)}.")
+    return " ".join(words)
+
+
+def _settled_words(counts, sound):
+    """What leave-one-out prediction says, where no untrusted number of components could be its best."""
+    best, words = int(sound["elpd"].idxmax()), []
+    near = [int(k) for k in sound.index[sound["elpd"] > sound["elpd"].max() - 4] if k != best]
     if near:
         words.append(
             f"By leave-one-out prediction {', '.join(map(str, near))} would do as well (within 4 of the best)."
         )
-    doubtful = [int(k) for k in counts.index[~counts["trusted"].astype(bool)]]
+    doubtful = [int(k) for k in counts.index if k not in sound.index]
     if doubtful:
         words.append(
-            f"**The chains of K = {', '.join(map(str, doubtful))} are not to be trusted** and are left out of the "
-            "comparison by prediction."
+            f"**The chains of K = {listed(doubtful)} are not to be trusted** and are left out of the comparison by "
+            "prediction; no criterion prefers them."
         )
-    collapsed = [int(k) for k in counts.index[counts["bic"].isna()]]
-    if collapsed:
-        words.append(f"Every start of EM collapsed for K = {listed(collapsed)}.")
     if len(sound) > 1:
         words.append(
             f"Stacking gives K = {int(sound['weight'].idxmax())} the largest weight, {sound['weight'].max():.2f}."
         )
-    return " ".join(words)
+    return words
+
+
+def _unsettled_words(sound, rivals):
+    """Why leave-one-out prediction says nothing."""
+    if not len(sound):
+        return ["**Prediction does not decide:** no chains of any number of components can be trusted."]
+    best = int(sound["elpd"].idxmax())
+    return [
+        f"**Prediction does not decide:** the chains of K = {listed(map(int, rivals))} are not to be trusted, and "
+        f"{'it' if len(rivals) == 1 else 'each'} could be better than K = {best}, which predicts best of those that are. "
+        f"*What to do:* give `n_components` {'this number' if len(rivals) == 1 else 'each of these numbers'}, and raise `draws`."
+    ]
 
 
 @caption
-def counts_caption(k_max: int) -> str:
-    """Of the criteria."""
+def counts_caption(k_max: int, settled: bool) -> str:
+    """Of the criteria; `settled` says whether prediction decides."""
+    ring = "" if settled else "; prediction has none, because chains that are not trusted could be its best"
     return (
-        f"Criteria for 1 to {k_max} components, the best of each in a larger ring; hollow where the chains are not "
-        "trusted. Predictions of many values are scored in narrow cells."
+        f"Criteria for 1 to {k_max} components, the best of each in a larger ring{ring}. Hollow marks are of chains that are "
+        "not trusted. Predictions of many values are scored in narrow cells."
     )
 
 
 @wording
-def counts_alt(k_max: int) -> str:
+def counts_alt(k_max: int, settled: bool) -> str:
     """Of the same, for who cannot see it."""
-    return f"BIC, AIC, ICL and leave-one-out predictive density for 1 to {k_max} components, the best of each marked."
+    marked = "the best of each marked" if settled else "the best of each criterion of EM marked, none of prediction"
+    return f"BIC, AIC, ICL and leave-one-out predictive density for 1 to {k_max} components, {marked}."
 
 
 @wording
