@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
 from mixture.data.cells import Cells, Grid, cells_to_sample, merge_cells, sum_counts
+from mixture.data.files import file_format
 from mixture.data.sample import MOST_VALUES, Sample
 from mixture.data.source import keep_numbers, open_column
 from mixture.messages import USABLE_RANGE, InputError, format_value, is_usable_range
@@ -165,10 +166,10 @@ def _count(source, grid, missing, scheduler, progress):
 
 
 def _pieces(column):
-    """The column's files in pieces of about `ROWS_A_PIECE` rows: (file, row groups), row groups None for text."""
+    """The column's files in pieces of about `ROWS_A_PIECE` rows: (file, row groups), row groups None for other formats."""
     pieces = []
     for file in column.files:
-        if file.endswith((".parquet", ".pq")):
+        if file_format(file) == "Parquet":
             described = pq.ParquetFile(file).metadata
             groups = range(described.num_row_groups)
             each = max(1, ROWS_A_PIECE * described.num_row_groups // max(1, described.num_rows))

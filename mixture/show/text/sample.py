@@ -30,7 +30,11 @@ def sample_text(summary: dict[str, Any], data: str | None, n_true: int, seed: in
         if summary["exact"]
         else f" They are kept as counts in {summary['rows']:,} cells {summary['width']:.3g} wide."
     )
-    left_out = f" {dropped:,} missing values were left out." if dropped else ""
+    left_out = (
+        f" {dropped:,} of {summary['n'] + dropped:,} rows hold no number there (empty, NA or the like) and were left out."
+        if dropped
+        else ""
+    )
     low, high, mean, sd = (on_axis(summary[name], summary["sd"]) for name in ("low", "high", "mean", "sd"))
     return (
         f"The sample holds **{summary['n']:,} values** {source}. They run from {low} to {high}, with mean {mean} and standard "
