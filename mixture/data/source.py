@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from mixture.data.excel import open_sheet
 from mixture.data.files import file_format, find_files
 from mixture.data.text import is_number, open_text
-from mixture.messages import InputError, format_names, format_value, to_one_line
+from mixture.messages import USABLE_RANGE, InputError, format_names, format_value, is_usable_range, to_one_line
 
 UNREADABLE = (pa.ArrowException, OSError, UnicodeError, csv.Error)  # what a damaged file ends in
 
@@ -237,3 +237,29 @@ def keep_numbers(values: np.ndarray, name: str, missing: str) -> tuple[np.ndarra
             "or missing: drop"
         )
     return values[~gone] if gone.any() else values, int(gone.sum())
+
+
+def check_enough(n: int, low: float, high: float, name: str, n_components: int | str) -> None:
+    """Refuse a sample too small for K components, without any spread, or beyond what doubles can hold apart."""
+    n_components = 1 if n_components == "auto" else n_components
+    if n < 2 * n_components:
+        raise InputError(
+            f"data: column {format_value(name)} holds {n} values; allowed: at least 2 x n_components = {2 * n_components}"
+        )
+    if low == high:
+        raise InputError(
+            f"data: all {n:,} values in column {format_value(name)} are {low:g}; allowed: at least two different values"
+        )
+    if not is_usable_range(low, high):
+        raise InputError(
+            f"data: column {format_value(name)} runs from {float(low)} to {float(high)}; allowed: {USABLE_RANGE}"
+        )
+
+
+def check_different(different: int, name: str, n_components: int | str) -> None:
+    """Refuse more components than there are different values or bins."""
+    if n_components != "auto" and different < n_components:
+        raise InputError(
+            f"n_components: given {n_components}; allowed: at most {different}, as many as column "
+            f"{format_value(name)} holds different values"
+        )
