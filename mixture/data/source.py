@@ -159,12 +159,12 @@ def open_columns(data: str, columns: dict[str, str | None]) -> Columns:
     files = find_files(data)
     tables = _open_tables(files)
     given = [name for name in columns.values() if name is not None]
+    for parameter, name in columns.items():
+        if name is not None:
+            _check_name(parameter, name, files, tables)
     numeric = [name for name in dict.fromkeys(tables[0].numeric()) if name not in given]
     names = [
-        _check_name(parameter, name, files, tables)
-        if name is not None
-        else _only_name(parameter, numeric, files, tables)
-        for parameter, name in columns.items()
+        _only_name(parameter, numeric, files, tables) if name is None else name for parameter, name in columns.items()
     ]
     return Columns(files, names, tables)
 
@@ -175,7 +175,7 @@ def open_column(data: str, column: str | None = None) -> Columns:
 
 
 def _check_name(parameter, name, files, tables):
-    """A name that was given, which exactly one column of each file must have."""
+    """Refuse a name that not exactly one column of each file has."""
     shown = format_value(name)
     for file, table in zip(files, tables):
         names = list(table.names)
@@ -192,7 +192,6 @@ def _check_name(parameter, name, files, tables):
             raise InputError(
                 f"{parameter}: given {shown}, which holds {kind}, not numbers; {_allowed(table.numeric(), file)}"
             )
-    return name
 
 
 def _allowed(numeric, file):
@@ -209,7 +208,8 @@ def _only_name(parameter, numeric, files, tables):
         )
     if len(numeric) != 1:
         raise InputError(f"{parameter}: not given; {_allowed(numeric, files[0])}")
-    return _check_name(parameter, numeric[0], files, tables)
+    _check_name(parameter, numeric[0], files, tables)
+    return numeric[0]
 
 
 def keep_numbers(values: np.ndarray, name: str, missing: str) -> tuple[np.ndarray, int]:

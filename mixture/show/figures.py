@@ -43,6 +43,7 @@ LABELS = {
     "ESS": "effective size",
     "PIT": "predictive rank",
 }
+CELL_PARTS = 20  # of a wide cell, for a kernel density
 MANY = 600  # points in an artist, beyond which it is stored as an image
 CHAIN = [
     sns.color_palette("mako", 6).as_hex()[i] for i in (1, 4, 2, 5)
@@ -187,10 +188,15 @@ def draw_sample(ax: Axes, sample: Sample, rug: bool = True, finest: float = np.i
 
 
 def draw_kernel_density(ax: Axes, sample: Sample) -> None:
-    """Kernel density of the sample, dotted; a large sample is counted in narrow cells first."""
+    """Kernel density of the sample, dotted; a large sample is counted in narrow cells first, a wide cell drawn by its parts."""
     if len(sample.count) > 5000 and sample.regular:
         sample = (group_sample if sample.exact else coarsen_sample)(sample, sample.sd() / 200)
-    sns.kdeplot(x=sample.value, weights=sample.count, color=POSTERIOR, linestyle=":", label="kernel density", ax=ax)
+    values, count = sample.value, sample.count
+    if not sample.regular:
+        lower, upper = sample.closed
+        values = np.linspace(lower, upper, 2 * CELL_PARTS + 1)[1::2].ravel()
+        count = np.tile(count, CELL_PARTS)
+    sns.kdeplot(x=values, weights=count, color=POSTERIOR, linestyle=":", label="kernel density", ax=ax)
 
 
 def sample_edges(sample: Sample, finest: float = np.inf, most: int = 300) -> np.ndarray:
