@@ -9,6 +9,7 @@ from mixture.data.sample import MOST_CELLS, MOST_VALUES, Sample
 from mixture.data.source import check_different, check_enough, open_columns
 from mixture.messages import InputError, format_value
 
+NARROWEST = 1e-7  # of the range: in narrower bins the difference of two probabilities has few digits left
 MOST_BINS = 20_000  # as many rows as a posterior keeps log likelihoods of
 
 
@@ -139,4 +140,12 @@ def _sample_of_bins(rows, count, names, cell_width):
         raise InputError(
             f"lower, upper: fewer than two bins that hold values have two ends in columns {shown}; allowed: more"
         )
-    return Sample(lower[held], upper[held], count[held])
+    sample = Sample(lower[held], upper[held], count[held])
+    narrowest = np.argmin(sample.upper - sample.lower)
+    low, high = sample.lower[narrowest], sample.upper[narrowest]
+    if high - low < NARROWEST * (sample.high - sample.low):
+        raise InputError(
+            f"lower, upper: columns {shown} hold a bin from {low:g} to {high:g}; allowed: bins at least {NARROWEST:g} times as "
+            "wide as all together, or values, with column in place of lower and upper"
+        )
+    return sample

@@ -139,6 +139,7 @@ REFUSED = {
         "overlap, where one ends at 2 and the next begins at -inf",
     ),
     "one bin": ("lo,hi,n\n,2,3\n2,3,3\n3,,1\n", BINS, "fewer than two bins that hold values have two ends"),
+    "narrow": ("lo,hi,n\n0,1e-9,3\n1e-9,1,3\n", BINS, "hold a bin from 0 to 1e-09; allowed: bins at least 1e-07 times"),
     "no count of a bin": ("lo,hi,n\n0,1,3\n1,2,\n", BINS, "missing: 1 of 2 rows lack their count; allowed: none, or"),
     "few bins": (
         "lo,hi,n\n0,1,3\n1,2,4\n2,3,9\n",
