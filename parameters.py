@@ -93,6 +93,20 @@ class Parameters(BaseModel):
     # sample
     data: str | None = _field(None, "sample", "file, folder or glob to read; null simulates", min_length=1)
     column: str | None = _field(None, "sample", "column to read; null takes the only numeric one")
+    counts: str | None = _field(
+        None,
+        "sample",
+        "column with how often each value, or a value in each bin, was found; null: each row is one value",
+    )
+    lower: str | None = _field(
+        None,
+        "sample",
+        "column with the lower ends of bins, with upper and counts; empty or infinite: open",
+        "data units",
+    )
+    upper: str | None = _field(
+        None, "sample", "column with the upper ends of bins, which touch and may differ in width", "data units"
+    )
     unit: str | None = _field(
         None, "sample", "of the values, for axes and tables; null: data units", min_length=1, max_length=40
     )
@@ -223,7 +237,7 @@ class Parameters(BaseModel):
     @model_validator(mode="after")
     def _agree(self):
         if self.data is None:
-            for name, default in (("column", None), ("missing", "refuse")):
+            for name, default in {"missing": "refuse", **dict.fromkeys(("column", "counts", "lower", "upper"))}.items():
                 if getattr(self, name) != default:
                     raise ValueError(
                         f"{name}: given {format_value(getattr(self, name))} without data; allowed: with data"
@@ -248,6 +262,7 @@ class Parameters(BaseModel):
                 )
         elif not os.path.exists(self.data) and next(glob.iglob(self.data), None) is None:
             raise ValueError(f"data: given {format_value(self.data)}; allowed: a file, folder or glob that exists")
+        self._refuse_half_of_bins()
         if self.model == "latent":
             several = self.n_components != "auto" and self.n_components > 1
             allowed = {"n_components": several, "likelihood": self.likelihood != "grouped"}
@@ -269,6 +284,19 @@ class Parameters(BaseModel):
         if self.data is None:
             self.refuse_forbidding_priors(min(self.means), max(self.means))
         return self
+
+    def _refuse_half_of_bins(self):
+        """Bins have two ends and counts, no values, and are no single observations to assign."""
+        if self.lower is None and self.upper is None:
+            return
+        for name in (name for name in ("lower", "upper", "counts") if getattr(self, name) is None):
+            raise ValueError(f"{name}: not given; allowed: the columns of lower, upper and counts together")
+        refused = {"column": self.column, "likelihood": self.likelihood == "exact", "model": self.model == "latent"}
+        for name in (name for name, given in refused.items() if given):
+            raise ValueError(
+                f"{name}: given {format_value(getattr(self, name))}; allowed with lower and upper: column null, likelihood "
+                "auto or grouped, model marginal"
+            )
 
     def refuse_forbidding_priors(self, low: float, high: float) -> None:
         """Raise `InputError` where given priors leave the values at the ends of a sample next to impossible.

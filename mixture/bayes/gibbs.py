@@ -30,7 +30,7 @@ from mixture.bayes.modes import find_modes
 from mixture.bayes.proposals import Proposals
 from mixture.bayes.target import Target
 from mixture.components import Components
-from mixture.data.sample import Sample
+from mixture.data.sample import Sample, close_cells
 
 if TYPE_CHECKING:  # not at run time: it would bring scikit-learn along
     from mixture.em import EMFit
@@ -190,7 +190,7 @@ def _starting_points(target, modes, chains, rng):
         else:
             point = modes.points[mode]
         yield point if np.isfinite(target.log_density(point[None])[0]) else modes.points[mode]
-    lower, upper = target.rows[:2]
+    lower, upper = close_cells(*target.rows[:2])
     middles = rng.choice((lower + upper) / 2, target.k, p=target.rows[2] / target.rows[2].sum())
     means = np.sort(middles) + 1e-6 * np.arange(target.k)
     sds = np.full(target.k, max(1.0 / target.k, 1.1 * np.exp(target.prior[-1])))  # above the smallest that there is

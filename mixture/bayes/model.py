@@ -222,7 +222,11 @@ def likelihood_data(sample: Sample) -> dict[str, np.ndarray]:
     if sample.exact:
         return {"values": sample.value}
     order = np.argsort(sample.lower)
-    lower, upper, count = sample.lower[order], sample.upper[order], sample.count[order]
+    far = 1e6 * (
+        sample.high - sample.low
+    )  # no component reaches so far, and gradients stay finite, unlike at an open end
+    lower, upper = np.maximum(sample.lower, sample.low - far)[order], np.minimum(sample.upper, sample.high + far)[order]
+    count = sample.count[order]
     # Where a cell does not touch the next, a gap with no count follows.
     last = np.append(np.abs(lower[1:] - upper[:-1]) > 1e-6 * sample.width, True).nonzero()[0]
     return {"edges": np.insert(lower, last + 1, upper[last]), "count": np.insert(count, last[:-1] + 1, 0)}

@@ -204,6 +204,8 @@ def choose_likelihood(
             raise InputError(
                 f"likelihood: given exact; allowed: auto or grouped for {sample.n:,} values, which are kept as counts"
             )
+        if not sample.regular:
+            return _as_they_came(sample, smallest_sd, cell_width)
         cells = coarsen_sample(sample, cell_width or 0.1 * smallest_sd)
         return cells, (
             f"The values came as counts; the likelihood sees them in {len(cells.count):,} cells of width "
@@ -226,6 +228,18 @@ def choose_likelihood(
     if sample.n > SMALL and 4 * len(grouped.count) < sample.n:
         return grouped, f"{grouping}: the fit is much cheaper, and {_loss(width, smallest_sd)}."
     return sample, "Every value enters the likelihood as it is: counting them in cells would save nothing."
+
+
+def _as_they_came(sample, smallest_sd, cell_width):
+    """Cells of several widths, or open ones, which cannot be merged in pairs."""
+    if cell_width is not None:
+        raise InputError(
+            f"cell_width: given {cell_width:g}; allowed: null for cells of unequal width or with open ends"
+        )
+    return sample, (
+        f"The values came as counts, and the likelihood sees them in the {len(sample.count):,} cells that they came in; half of "
+        f"the values are in cells of at most {sample.width:.4g}, {sample.width / smallest_sd:.2g} of the smallest sd."
+    )
 
 
 def _loss(width, smallest_sd):

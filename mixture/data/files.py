@@ -7,15 +7,30 @@ from pathlib import Path
 
 from mixture.messages import InputError, format_value
 
-TEXT = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
-PARQUET = (".parquet", ".pq")
+TEXT = {
+    ".csv": ",",
+    ".tsv": "\t",
+    ".tab": "\t",
+    ".txt": ",",
+}  # and how columns are parted where their names do not tell
+FORMATS = {
+    **dict.fromkeys(TEXT, "text"),
+    **dict.fromkeys((".parquet", ".pq"), "Parquet"),
+    **dict.fromkeys((".feather", ".arrow"), "Feather"),
+    ".xlsx": "Excel",
+}
 MOST_ENTRIES = 100_000  # files and folders looked at, in a second or so: what holds more was hardly meant
 
 
 def suffix(file: str | os.PathLike) -> str:
     """The ending that tells the format, "" if none does: .csv for data.csv and for data.csv.gz."""
     endings = [e.lower() for e in Path(file).suffixes]
-    return next((e for e in reversed(endings) if e in TEXT or e in PARQUET), "")
+    return next((e for e in reversed(endings) if e in FORMATS), "")
+
+
+def file_format(file: str | os.PathLike) -> str | None:
+    """text, Parquet, Feather or Excel, by the file's ending; None for any other."""
+    return FORMATS.get(suffix(file))
 
 
 def matching_files(data: str) -> list[str]:
@@ -60,16 +75,16 @@ def find_files(data: str) -> list[str]:
     found = matching_files(data)
     if Path(data).is_dir():
         found = [file for file in found if suffix(file)]
-    known = ", ".join([*TEXT, *PARQUET])
+    known = ", ".join(FORMATS)
     if not found:
         raise InputError(
             f"data: given {format_value(data)}; allowed: a file, folder or glob with files ending in {known}"
         )
-    formats = {suffix(f) in PARQUET if suffix(f) else None for f in found}
-    if None in formats:
+    formats = sorted({file_format(file) or "" for file in found})
+    if "" in formats:
         raise InputError(f"data: given {format_value(data)}; allowed: files ending in {known}")
     if len(formats) > 1:
         raise InputError(
-            f"data: given {format_value(data)}, which holds text and Parquet files; allowed: one of the two"
+            f"data: given {format_value(data)}, which holds {' and '.join(formats)} files; allowed: files of one format"
         )
     return found

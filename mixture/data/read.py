@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
 from mixture.data.cells import Cells, Grid, cells_to_sample, merge_cells, sum_counts
+from mixture.data.counted import read_counted
+from mixture.data.files import file_format
 from mixture.data.sample import MOST_VALUES, Sample
-from mixture.data.source import keep_numbers, open_column
-from mixture.messages import USABLE_RANGE, InputError, format_value, is_usable_range
+from mixture.data.source import check_different, check_enough, keep_numbers, open_column
 from mixture.parallel import available_cores
 
 LARGE = 200_000_000  # bytes: beyond, the values are checked as they are read, not before
@@ -29,7 +30,11 @@ def check_source(parameters: Any) -> None:
         Not imported here: the schema stands above this package.
     """
     if parameters.data is not None:
-        if open_column(parameters.data, parameters.column).size <= LARGE:
+        if parameters.counts is not None:
+            names = ("data", "counts", "column", "lower", "upper", "missing", "n_components")
+            sample, _ = read_counted(*(getattr(parameters, name) for name in names))
+            parameters.refuse_forbidding_priors(sample.low, sample.high)
+        elif open_column(parameters.data, parameters.column).size <= LARGE:
             values, _ = read_column(parameters.data, parameters.column, parameters.missing, parameters.least_components)
             parameters.refuse_forbidding_priors(values.min(), values.max())
 
@@ -62,30 +67,8 @@ def read_column(
     pieces = list(source.batches())
     values, dropped = keep_numbers(np.concatenate(pieces) if pieces else np.empty(0), source.name, missing)
     check_enough(len(values), values.min(initial=np.inf), values.max(initial=-np.inf), source.name, n_components)
-    different = len(np.unique(values))
-    if different < n_components:
-        raise InputError(
-            f"n_components: given {n_components}; allowed: at most {different}, as many as column "
-            f"{format_value(source.name)} holds different values"
-        )
+    check_different(len(np.unique(values)), source.name, n_components)
     return values, dropped
-
-
-def check_enough(n: int, low: float, high: float, name: str, n_components: int | str) -> None:
-    """Refuse a sample too small for K components, without any spread, or beyond what doubles can hold apart."""
-    n_components = 1 if n_components == "auto" else n_components
-    if n < 2 * n_components:
-        raise InputError(
-            f"data: column {format_value(name)} holds {n} values; allowed: at least 2 x n_components = {2 * n_components}"
-        )
-    if low == high:
-        raise InputError(
-            f"data: all {n:,} values in column {format_value(name)} are {low:g}; allowed: at least two different values"
-        )
-    if not is_usable_range(low, high):
-        raise InputError(
-            f"data: column {format_value(name)} runs from {float(low)} to {float(high)}; allowed: {USABLE_RANGE}"
-        )
 
 
 def read_sample(
@@ -96,8 +79,13 @@ def read_sample(
     cell_width: float | None = None,
     scheduler: str | None = None,
     progress: bool = True,
+    counts: str | None = None,
+    lower: str | None = None,
+    upper: str | None = None,
 ) -> tuple[Sample, int]:
     """Read one column in a single pass: as values, or, where there are many, as counts in fine cells.
+
+    What was counted already is read by `mixture.data.counted.read_counted`.
 
     Parameters
     ----------
@@ -112,6 +100,9 @@ def read_sample(
         Address of a Dask scheduler to count on; by default this machine's cores.
     progress : bool
         Show a bar where the pass is long.
+    counts, lower, upper : str, optional
+        Columns of data that were counted already: how often each value of `column` occurs, or each bin from
+        `lower` to `upper` holds one.
 
     Returns
     -------
@@ -125,6 +116,8 @@ def read_sample(
     InputError
         One line.
     """
+    if counts is not None:
+        return read_counted(data, counts, column, lower, upper, missing, n_components, cell_width)
     source = open_column(data, column)
     kept, n, dropped = [], 0, 0
     for values in source.batches():
@@ -165,10 +158,10 @@ def _count(source, grid, missing, scheduler, progress):
 
 
 def _pieces(column):
-    """The column's files in pieces of about `ROWS_A_PIECE` rows: (file, row groups), row groups None for text."""
+    """The column's files in pieces of about `ROWS_A_PIECE` rows: (file, row groups), row groups None for other formats."""
     pieces = []
     for file in column.files:
-        if file.endswith((".parquet", ".pq")):
+        if file_format(file) == "Parquet":
             described = pq.ParquetFile(file).metadata
             groups = range(described.num_row_groups)
             each = max(1, ROWS_A_PIECE * described.num_row_groups // max(1, described.num_rows))

@@ -12,6 +12,26 @@ DATA_UNITS = "data units"  # where nothing else is known
 MOST_CELLS = 2**21  # beyond, cells are merged in pairs
 
 
+def close_cells(lower: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cells with open ends closed, to be drawn and to have a middle: as wide as the nearest cell that has two ends.
+
+    Parameters
+    ----------
+    lower, upper : ndarray, shape (M,)
+        In increasing order where one is open. At least one cell has two ends.
+
+    Returns
+    -------
+    lower, upper : ndarray, shape (M,)
+        Finite. The likelihood sees the open cells.
+    """
+    below, above = np.isneginf(lower), np.isposinf(upper)
+    if not below.any() and not above.any():
+        return lower, upper
+    widths = (upper - lower)[~below & ~above]
+    return np.where(below, upper - widths[0], lower), np.where(above, lower + widths[-1], upper)
+
+
 @dataclass(frozen=True, eq=False)
 class Sample:
     """A sample of M distinct rows that stand for N observations.
@@ -20,7 +40,7 @@ class Sample:
     ----------
     lower, upper : ndarray, shape (M,)
         Ends of each row's cell, data units; one and the same array where the
-        values are exact.
+        values are exact. The first cell may be open below and the last above (infinite ends).
     count : ndarray of int, shape (M,)
         Observations in each row; ones where the values are exact.
     component : ndarray of int, shape (M,), or None
@@ -80,13 +100,38 @@ class Sample:
 
     @property
     def width(self) -> float:
-        """Cell width, data units; 0 where the values are exact."""
-        return float(np.min(self.upper - self.lower))
+        """Cell width, data units; of unequal cells that which half the observations have at most; 0 for exact values."""
+        widths = self.upper - self.lower
+        closed = np.isfinite(widths)
+        if np.ptp(widths[closed]) <= 1e-6 * widths[closed].max():
+            return float(widths[closed].min())
+        return float(np.quantile(widths[closed], 0.5, weights=self.count[closed], method="inverted_cdf"))
+
+    @property
+    def regular(self) -> bool:
+        """Whether the values are exact, or all cells of one width on one grid, so that they can be merged in pairs."""
+        if self.exact:
+            return True
+        widths = self.upper - self.lower
+        if not np.isfinite(widths).all() or np.ptp(widths) > 1e-6 * widths[0]:
+            return False
+        steps = (self.lower - self.lower[0]) / widths[0]
+        return bool(np.abs(steps - np.round(steps)).max() < 1e-3)
+
+    @property
+    def open(self) -> tuple[bool, bool]:
+        """Whether a cell is open below, and one above."""
+        return bool(np.isneginf(self.lower).any()), bool(np.isposinf(self.upper).any())
+
+    @property
+    def closed(self) -> tuple[np.ndarray, np.ndarray]:
+        """Finite ends of the cells, shape (M,) each: see `close_cells`."""
+        return close_cells(self.lower, self.upper)
 
     @property
     def value(self) -> np.ndarray:
-        """The values, or the middles of the cells, shape (M,)."""
-        return self.lower if self.exact else (self.lower + self.upper) / 2
+        """The values, or the middles of the closed cells, shape (M,)."""
+        return self.lower if self.exact else sum(self.closed) / 2
 
     @property
     def n(self) -> int:
@@ -95,11 +140,11 @@ class Sample:
 
     @property
     def low(self) -> float:
-        return float(self.lower.min())
+        return float(self.closed[0].min())
 
     @property
     def high(self) -> float:
-        return float(self.upper.max())
+        return float(self.closed[1].max())
 
     def mean(self) -> float:
         return float(np.average(self.value, weights=self.count))
@@ -109,13 +154,15 @@ class Sample:
         return float(np.sqrt(np.average((self.value - self.mean()) ** 2, weights=self.count)))
 
     def summary(self) -> dict[str, Any]:
-        """unit, n, rows, exact, width, low, high, mean, sd, and quantiles by name, as plain values."""
+        """unit, n, rows, exact, regular, open (below, above), width, low, high, mean, sd, and quantiles by name."""
         quantiles = {f"{q:.0%}": float(self.quantile(q)) for q in (0.01, 0.25, 0.5, 0.75, 0.99)}
         return {
             "unit": self.unit,
             "n": self.n,
             "rows": len(self.count),
             "exact": self.exact,
+            "regular": self.regular,
+            "open": list(self.open),
             "width": self.width,
             "low": self.low,
             "high": self.high,
@@ -141,11 +188,23 @@ class Sample:
         return Sample(lower, lower if self.exact else self.upper[which], self.count[which])
 
     def take(self, most: int, rng: np.random.Generator) -> "Sample":
-        """At most `most` observations, drawn without replacement, each as a row of its own."""
-        if self.n <= most and self.exact:
+        """At most `most` observations, drawn without replacement, each as a row of its own.
+
+        A sample in few cells costs no more than that and is returned as it is: most values would be tied.
+        """
+        if (self.n if self.exact else 10 * len(self.count)) <= most:
             return self
         count = rng.multivariate_hypergeometric(self.count, min(most, self.n), method="marginals")
         return Sample.of_values(np.repeat(self.value, count))
+
+    def recount(self, values: np.ndarray) -> "Sample":
+        """Other values counted in the cells of this sample; what lies beyond the outermost counts as in them."""
+        ends = np.unique(np.concatenate([self.lower, self.upper]))
+        edges = ends[np.isfinite(ends)]
+        edges = edges[np.diff(edges, prepend=-np.inf) > 1e-6 * self.width]  # neighbours may differ in the last digit
+        edges = np.concatenate([ends[:1][np.isneginf(ends[:1])], edges, ends[-1:][np.isposinf(ends[-1:])]])
+        count = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0]
+        return Sample(edges[:-1][count > 0], edges[1:][count > 0], count[count > 0])
 
     def quantile(self, q: ArrayLike) -> np.ndarray:
         """Quantiles by inverting the distribution function, shape of q."""

@@ -129,14 +129,19 @@ def draw_replicates(sample: Sample, draws: Components, rng: np.random.Generator)
     """
     figure, ax = plt.subplots()
     finest, n = draws.sds.mean(axis=0).min(), min(sample.n, MOST_REPLICATED)
-    edges = figures.sample_edges(sample, finest)
-    width = edges[1] - edges[0]
-    beyond = width * np.arange(1, len(edges) // 2 + 1)  # half the sample's range: replicates may reach further than it
-    edges = np.concatenate([edges[0] - beyond[::-1], edges, edges[-1] + beyond])
-    look = {"histtype": "step", "color": figures.colour(0), "alpha": 0.2, "linewidth": 0.8}
+    edges, reach = figures.sample_edges(sample, finest), (-np.inf, np.inf)
+    if sample.regular:  # replicates may reach further than the sample, by half its range
+        beyond = (edges[1] - edges[0]) * np.arange(1, len(edges) // 2 + 1)
+        edges = np.concatenate([edges[0] - beyond[::-1], edges, edges[-1] + beyond])
+    else:  # what lies in an open cell is drawn where the sample's is
+        reach = [
+            edge if is_open else far for edge, is_open, far in zip(edges[[0, -1]], sample.open, reach, strict=True)
+        ]
+    look = {"color": figures.colour(0), "alpha": 0.2, "linewidth": 0.8}
     for w, m, s in zip(*draws, strict=True):
         values, _ = simulate_mixture(n, w, m, s, rng, "random")
-        ax.hist(values, edges, weights=np.full(n, 1 / (n * width)), **look)
+        counts = np.histogram(np.clip(values, *reach), edges)[0]
+        ax.stairs(counts / (n * np.diff(edges)), edges, **look)
     figures.draw_sample(ax, sample, rug=False, finest=finest)
     ax.set_title(f"{len(draws.weights)} replicated samples over the sample itself")
     return figure

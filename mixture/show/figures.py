@@ -43,6 +43,7 @@ LABELS = {
     "ESS": "effective size",
     "PIT": "predictive rank",
 }
+CELL_PARTS = 20  # of a wide cell, for a kernel density
 MANY = 600  # points in an artist, beyond which it is stored as an image
 CHAIN = [
     sns.color_palette("mako", 6).as_hex()[i] for i in (1, 4, 2, 5)
@@ -187,17 +188,25 @@ def draw_sample(ax: Axes, sample: Sample, rug: bool = True, finest: float = np.i
 
 
 def draw_kernel_density(ax: Axes, sample: Sample) -> None:
-    """Kernel density of the sample, dotted; a large sample is counted in narrow cells first."""
-    if len(sample.count) > 5000:
+    """Kernel density of the sample, dotted; a large sample is counted in narrow cells first, a wide cell drawn by its parts."""
+    if len(sample.count) > 5000 and sample.regular:
         sample = (group_sample if sample.exact else coarsen_sample)(sample, sample.sd() / 200)
-    sns.kdeplot(x=sample.value, weights=sample.count, color=POSTERIOR, linestyle=":", label="kernel density", ax=ax)
+    values, count = sample.value, sample.count
+    if not sample.regular:
+        lower, upper = sample.closed
+        values = np.linspace(lower, upper, 2 * CELL_PARTS + 1)[1::2].ravel()
+        count = np.tile(count, CELL_PARTS)
+    sns.kdeplot(x=values, weights=count, color=POSTERIOR, linestyle=":", label="kernel density", ax=ax)
 
 
 def sample_edges(sample: Sample, finest: float = np.inf, most: int = 300) -> np.ndarray:
-    """Bin edges by the Freedman-Diaconis rule; whole cells where the sample is in cells or rounded.
+    """Bin edges by the Freedman-Diaconis rule; whole cells where the sample is in cells or rounded, each where they differ.
 
     `finest` is the smallest sd of a fit, data units: bins no wider than that show what it describes.
     """
+    if not sample.regular:
+        edges = np.unique(sample.closed)
+        return edges[np.unique(np.linspace(0, len(edges) - 1, most + 1).astype(int))]
     low, high = sample.quantile([0.25, 0.75])
     wanted = 2 * (high - low) * sample.n ** (-1 / 3) or (sample.high - sample.low) / 10
     width = max(min(wanted, finest), (sample.high - sample.low) / most)

@@ -23,6 +23,15 @@ from parameters import Integer, Parameters, check
 from runner.params_files import read_yaml
 
 MAX_POINTS = 100_000  # some seconds to check, some 200 MB to hold, and more than a day on any one machine
+READ_BY = (
+    "data",
+    "column",
+    "counts",
+    "lower",
+    "upper",
+    "missing",
+    "n_components",
+)  # what the reading of a file depends on
 Values = Annotated[list[Any], Field(min_length=1)]
 
 
@@ -139,7 +148,7 @@ def _check_point(given, values, check_source):
     try:
         parameters = check(given | values)
         if parameters.data is not None:
-            check_source(parameters.data, parameters.column, parameters.missing, parameters.n_components)
+            check_source(*(getattr(parameters, name) for name in READ_BY))
     except InputError as error:
         where = to_one_line(", ".join(f"{format_name(name)} {format_value(value)}" for name, value in values.items()))
         lines = (f"{line} (at {where})" if where else line for line in str(error).split("\n"))
@@ -147,8 +156,8 @@ def _check_point(given, values, check_source):
     return parameters
 
 
-def _check_source(data, column, missing, n_components):
+def _check_source(*values):
     """Check a data file, as the command `run` does."""
     from mixture.data.read import check_source  # only a file of the user's needs pyarrow here
 
-    check_source(Parameters(data=data, column=column, missing=missing, n_components=n_components))
+    check_source(Parameters(**dict(zip(READ_BY, values, strict=True))))

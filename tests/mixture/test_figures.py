@@ -101,9 +101,36 @@ def test_replicates_keep_what_lies_beyond_the_sample():
     steps = [patch for patch in figure.axes[0].patches if not isinstance(patch, Rectangle)]
     assert len(steps) == 3
     for patch in steps:
-        x, y = patch.get_xy().T
-        assert x.min() < SAMPLE.low and x.max() > SAMPLE.high
-        assert 0.7 < np.trapezoid(y, x) <= 1 + 1e-9  # a density over all values, those out of sight among them
+        density, edges, _ = patch.get_data()
+        assert edges[0] < SAMPLE.low and edges[-1] > SAMPLE.high
+        assert 0.7 < density @ np.diff(edges) <= 1 + 1e-9  # a density over all values, those out of sight among them
+
+
+UNEQUAL = Sample(
+    np.array([-np.inf, 10.0, 12.0, 16.0, 30.0]),
+    np.array([10.0, 12.0, 16.0, 30.0, np.inf]),
+    np.array([5, 40, 60, 30, 7]),
+)
+
+
+def test_unequal_and_open_bins_are_drawn_by_their_density():
+    figure = figures.draw_sample_and_recipe(UNEQUAL)
+    bars = [patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle)]
+    assert [round(bar.get_height() * width * 142) for bar, width in zip(bars, [2, 2, 4, 14, 14])] == [5, 40, 60, 30, 7]
+    (density,) = (line for line in figure.axes[0].lines if line.get_label() == "kernel density")
+    x, y = density.get_data()
+    assert abs(np.trapezoid(y, x) - 1) < 0.01
+    assert abs(np.average(x, weights=y) - UNEQUAL.mean()) < 0.1
+    assert np.isfinite(figures.grid_over(UNEQUAL)).all()
+
+
+def test_replicates_beyond_an_open_bin_are_counted_in_it():
+    draws = CLOUD.map(lambda values: values[:3])._replace(means=np.array([[-50.0, 90.0]] * 3))
+    figure = diagnostics.draw_replicates(UNEQUAL, draws, np.random.default_rng(1))
+    for patch in (patch for patch in figure.axes[0].patches if not isinstance(patch, Rectangle)):
+        density, edges, _ = patch.get_data()
+        assert density @ np.diff(edges) == pytest.approx(1)
+        assert np.flatnonzero(density).tolist() == [0, 4]
 
 
 def test_chains_are_counted_in_whole_numbers():

@@ -146,7 +146,8 @@ def assert_usable(name, content, **options):
         try:
             values = check({"data": name, **options})
             check_source(values)
-            sample, dropped = read_sample(name, values.column, values.missing, values.n_components)
+            counted = {each: getattr(values, each) for each in ("counts", "lower", "upper")}
+            sample, dropped = read_sample(name, values.column, values.missing, values.n_components, **counted)
             assert np.isfinite(sample.value).all() and sample.n >= 2 * values.n_components
             assert dropped == 0 or values.missing == "drop"
             fit_begins(sample, values)
@@ -165,7 +166,11 @@ options = st.fixed_dictionaries(
 )
 
 
-@given(st.sampled_from(["a.csv", "a.tsv", "a.txt", "a.csv.gz", "a.xls", "a'\n\u202e<b>.csv"]), tables(), options)
+@given(
+    st.sampled_from(["a.csv", "a.tsv", "a.txt", "a.csv.gz", "a.xls", "a.xlsx", "a.feather", "a'\n\u202e<b>.csv"]),
+    tables(),
+    options,
+)
 def test_a_text_file_is_fitted_or_refused_in_a_clear_line(name, content, chosen):
     assert_usable(name, content, **chosen)
 
@@ -191,6 +196,32 @@ def test_a_parquet_file_is_fitted_or_refused_in_a_clear_line(content, chosen):
 def test_any_numbers_are_fitted_or_refused_in_a_clear_line(numbers_given, chosen):
     content = pd.DataFrame({"x": numbers_given}).to_csv(index=False).encode()
     assert_usable("a.csv", content, **chosen)
+
+
+@st.composite
+def bins(draw):
+    """A table of bins, most of which touch, with odd counts here and there."""
+    inner = draw(st.lists(st.floats(-1e3, 1e3) | st.integers(-9, 9).map(float), min_size=1, max_size=9, unique=True))
+    ends = [
+        draw(st.sampled_from(["", "-inf", "-2000"])),
+        *map(repr, sorted(inner)),
+        draw(st.sampled_from(["", "inf", "2000"])),
+    ]
+    count = st.sampled_from([0, 1, 3, 50, 10**6, 10**12]) | st.integers(0, 99)
+    rows = [[*pair, str(draw(count))] for pair in zip(ends, ends[1:])]
+    if draw(st.booleans()):
+        rows[draw(st.integers(0, len(rows) - 1))][draw(st.integers(0, 2))] = draw(cells)
+    return "\n".join(map(",".join, [["lo", "hi", "n"], *draw(st.permutations(rows))])).encode()
+
+
+@given(bins(), options)
+def test_any_bins_are_fitted_or_refused_in_a_clear_line(content, chosen):
+    assert_usable("a.csv", content, **{"lower": "lo", "upper": "hi", "counts": "n"} | chosen)
+
+
+@given(bins(), options)
+def test_any_counted_values_are_fitted_or_refused_in_a_clear_line(content, chosen):
+    assert_usable("a.csv", content, **{"column": "lo", "counts": "n"} | chosen)
 
 
 @given(plausible())

@@ -44,6 +44,11 @@ def here(tmp_path, monkeypatch):
         "close": ["1e300", "1e300", "1.0000000000000002e300"],
     }.items():
         (tmp_path / f"{name}.csv").write_text("\n".join(["x", *values, ""]))
+    (tmp_path / "units.csv").write_text("x,y\nmm,s\n1,2\n3,4\n")
+    (tmp_path / "bare.csv").write_text("3.7\n4\n5\n")
+    (tmp_path / "blank.csv").write_text("")
+    (tmp_path / "weights.csv").write_text("x,w\n1,0.5\n2,1.5\n")
+    (tmp_path / "weights.yml").write_text("fixed: {data: weights.csv, counts: w}\ngrid: {draws: [10, 20]}\n")
     tiny.write_chain(tmp_path)
     return tmp_path
 
@@ -77,6 +82,21 @@ CASES = {
     "long": (["run", "-p", "data", "long.csv"], "data: column 'x' holds 1 infinite values; allowed: finite"),
     "tiny": (["run", "-p", "data", "tiny.csv"], "data: column 'x' runs from 5e-324 to 2e-308; allowed: a range"),
     "close": (["run", "-p", "data", "close.csv"], "data: column 'x' runs from 1e+300 to 1.0000000000000002e+300;"),
+    "units": (
+        ["run", "-p", "data", "units.csv", "-p", "column", "y"],
+        "data: line 2 of 'units.csv' holds 's' in column 'y'",
+    ),
+    "bare": (["run", "-p", "data", "bare.csv"], "data: 'bare.csv' begins with '3.7', a number, where the names"),
+    "blank": (["run", "-p", "data", "blank.csv"], "data: 'blank.csv' is empty; allowed: a line of names, and below it"),
+    "counts": (
+        ["run", "-p", "data", "weights.csv", "-p", "counts", "w"],
+        "counts: column 'w' holds 0.5; allowed: whole",
+    ),
+    "swept weights": (["sweep", "weights.yml"], "counts: column 'w' holds 0.5; allowed: whole"),
+    "half a bin": (
+        ["run", "-p", "data", "weights.csv", "-p", "lower", "x"],
+        "upper: not given; allowed: the columns of",
+    ),
     "means": (["run", "-p", "means", "[1e308, -1e308]"], "means, sds: given values from -1e+308 to 1e+308; allowed"),
     "sds": (["run", "-p", "sds", "[1.0e+308, 1]"], "sds[0]: given 1e+308; allowed: a number between"),
     "n_samples": (["run", "-p", "n_samples", "1.0e+308"], "n_samples: given 1e+308; allowed: "),

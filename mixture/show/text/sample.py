@@ -25,17 +25,26 @@ def sample_text(summary: dict[str, Any], data: str | None, n_true: int, seed: in
         Missing values left out.
     """
     source = f"read from {as_code(data)}" if data else f"drawn from a mixture of {n_true} Gaussians with seed {seed}"
-    kept = (
-        ""
-        if summary["exact"]
-        else f" They are kept as counts in {summary['rows']:,} cells {summary['width']:.3g} wide."
+    kept = "" if summary["exact"] else f" {_cells_text(**summary)}"
+    left_out = (
+        f" {dropped:,} of {summary['n'] + dropped:,} rows hold no number there (empty, NA or the like) and were left out."
+        if dropped
+        else ""
     )
-    left_out = f" {dropped:,} missing values were left out." if dropped else ""
     low, high, mean, sd = (on_axis(summary[name], summary["sd"]) for name in ("low", "high", "mean", "sd"))
     return (
         f"The sample holds **{summary['n']:,} values** {source}. They run from {low} to {high}, with mean {mean} and standard "
         f"deviation {sd}.{kept}{left_out}"
     )
+
+
+def _cells_text(rows, width, regular=True, open=(False, False), **_):
+    """Of a sample in counts; what was written before cells could be unequal or open says neither."""
+    if regular:
+        return f"They are kept as counts in {rows:,} cells {width:.3g} wide."
+    ends = " and ".join(end for end, is_open in zip(("below", "above"), open, strict=True) if is_open)
+    drawn = f"; what is open {ends} is described and drawn as if it were as wide as its neighbour" if ends else ""
+    return f"They came as counts in {rows:,} cells, half of the values in cells of at most {width:.3g}{drawn}."
 
 
 @wording
