@@ -71,7 +71,10 @@ def starting_points(
         Keys w (two or more components), mu (strictly increasing) and sigma, each of shape (K,).
     """
     k, points = len(em.weights), []
-    others = [components for components, reached in em.maxima if reached > em.log_likelihood - within]
+    highest = max(
+        reached for _, reached in em.maxima
+    )  # the fit itself climbed on from there, far where counts are huge
+    others = [components for components, reached in em.maxima if reached > highest - within]
     for chain in range(chains):
         w, mu, sigma = em.components if chain % 2 == 0 else others[rng.integers(len(others))]
         away = np.minimum(0.2, 3 / np.sqrt(em.n * w))  # a few standard errors, in sds

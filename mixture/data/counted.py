@@ -104,10 +104,14 @@ def _sample_of_values(rows, count, names, cell_width):
         raise InputError(
             f"data: column {format_value(names[0])} holds {np.isinf(values).sum():,} infinite values; allowed: finite numbers"
         )
+    check_enough(int(count.sum()), values.min(), values.max(), names[0], 1)
     if count.sum() <= MOST_VALUES:
         return replace(Sample.of_values(np.repeat(values, count)), name=names[0])
     share = np.ceil(count * (100_000 / count.sum())).astype(int)  # enough to tell spread and rounding
     grid = Grid.for_values(np.repeat(values, share), cell_width)
+    finest = max(1e-9 * np.ptp(values), 2.0**-50 * np.abs(values).max())  # what doubles hold apart, for one far value
+    if grid.width < finest:
+        grid = replace(grid, width=grid.width * 2.0 ** np.ceil(np.log2(finest / grid.width)), shift=0.0)
     index = np.floor(values / grid.width + grid.shift).astype(np.int64)
     return replace(cells_to_sample(sum_counts(index, count, 0), grid), name=names[0])
 

@@ -162,6 +162,10 @@ def open_columns(data: str, columns: dict[str, str | None]) -> Columns:
     for parameter, name in columns.items():
         if name is not None:
             _check_name(parameter, name, files, tables)
+            if given.count(name) > 1:
+                raise InputError(
+                    f"{', '.join(columns)}: {format_value(name)} is given twice; allowed: a column for each"
+                )
     numeric = [name for name in dict.fromkeys(tables[0].numeric()) if name not in given]
     names = [
         _only_name(parameter, numeric, files, tables) if name is None else name for parameter, name in columns.items()

@@ -74,6 +74,14 @@ def test_more_than_are_kept_as_values_become_cells_around_them(folder, monkeypat
     assert_array_equal(sample.count, 10**9 + values)
 
 
+def test_one_far_value_costs_only_the_finest_cells(folder, monkeypatch):
+    monkeypatch.setattr(counted, "MOST_VALUES", 100)
+    (folder / "t.csv").write_text("x,n\n0,1000\n1,1000\n2,1000\n8e16,5\n")
+    sample, _ = read_sample("t.csv", "x", counts="n")
+    assert sample.n == 3005 and sample.count[-1] == 5
+    assert sample.lower[-1] <= 8e16 < sample.upper[-1]
+
+
 @pytest.mark.parametrize("open_ends", [("", ""), ("-inf", "inf"), ("NA", "Infinity")])
 def test_bins_may_be_open_and_unequal_and_in_any_order(folder, open_ends):
     low, high = open_ends
@@ -115,6 +123,11 @@ REFUSED = {
         "x,n\ninf,1\n2,1\n",
         VALUES,
         "data: column 'x' holds 1 infinite values; allowed: finite numbers",
+    ),
+    "one column twice": (
+        "x,n\n1,2\n2,1\n",
+        {**VALUES, "column": "n"},
+        "column, counts: 'n' is given twice; allowed: a column",
     ),
     "no such counts": ("x,m\n1,2\n2,1\n", VALUES, "counts: given 'n'; allowed: one of x, m"),
     "two columns": ("x,y,n\n1,2,3\n4,5,6\n", VALUES, "column: not given; allowed: one of x, y"),
