@@ -227,10 +227,19 @@ class Check(TypedDict):
     advice: str
 
 
-class Mode(TypedDict):
+class _Mode(TypedDict):
     held: float
     means: list[float]
     sds: list[float]
+
+
+def _check_mode(mode):
+    if len(mode["means"]) != len(mode["sds"]):
+        raise ValueError("should be as many means as sds")
+    return mode
+
+
+Mode = Annotated[_Mode, AfterValidator(_check_mode)]
 
 
 class ParameterDiagnostics(TypedDict):

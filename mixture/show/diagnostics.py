@@ -115,7 +115,10 @@ def draw_posterior_grid(tree: xr.DataTree, name: str, words: str, truth: np.ndar
         if truth is not None:
             ax.axvline(truth[k], color=figures.TRUTH)
     unit = "" if name == "w" else f" ({_unit(tree)})"
-    return facets.set_axis_labels(f"{words}{unit}", "posterior density").figure
+    facets.set_axis_labels(f"{words}{unit}", "posterior density")
+    for ax in facets.axes.flat:
+        ax.xaxis.get_label().set_parse_math(False)
+    return facets.figure
 
 
 def draw_replicates(sample: Sample, draws: Components, rng: np.random.Generator) -> Figure:

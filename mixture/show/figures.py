@@ -127,6 +127,7 @@ def spell_out_labels(figure: Figure, unit: str) -> None:
             axis.set_label_text(
                 {"w": "weight", "mu": f"mean ({unit})", "sigma": f"sd ({unit})"}.get(label, LABELS.get(label, label))
             )
+            axis.get_label().set_parse_math(False)  # a unit is a text
             if label == "Chain":  # there is no chain 1.5
                 axis.get_major_locator().set_params(integer=True)
         for text in ax.texts:  # ArviZ's "p=0.66(α=0.01) "
@@ -184,7 +185,13 @@ def draw_sample(ax: Axes, sample: Sample, rug: bool = True, finest: float = np.i
     )
     if rug and sample.exact and sample.n <= 2000:
         sns.rugplot(x=sample.value, height=0.025, color=POSTERIOR, alpha=0.3, linewidth=0.6, ax=ax)
-    ax.set(xlabel=sample.axis, ylabel=sample.density_axis)
+    name_axes(ax, sample.axis, sample.density_axis)
+
+
+def name_axes(ax: Axes, x: str, y: str) -> None:
+    """Label both axes with texts as they are: a column's name may hold what Matplotlib takes for mathematics."""
+    ax.set_xlabel(x, parse_math=False)
+    ax.set_ylabel(y, parse_math=False)
 
 
 def draw_kernel_density(ax: Axes, sample: Sample) -> None:
@@ -373,7 +380,8 @@ def draw_memberships(
         for ax in (above, below):
             ax.axvspan(low, high, color=POSTERIOR, alpha=0.15, linewidth=0)
             ax.axvline(value, color=POSTERIOR, linestyle=":", linewidth=1.2, label="_cutoff")
-    below.set(xlabel=sample.axis, ylabel="probability", ylim=(0, 1.02))
+    below.set(ylim=(0, 1.02))
+    name_axes(below, sample.axis, "probability")
     _legend_beside(below, title=f"mean and {interval:.0%} interval")
     return figure
 

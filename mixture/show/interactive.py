@@ -87,7 +87,7 @@ def _packed(values, kind="<f4"):
 
 def _axes(height, y_label, x_range, x_label=None):
     """An empty figure in the page's look; of what Bokeh offers, only the drawing."""
-    from bokeh.models import Span
+    from bokeh.models import PlainText, Span
     from bokeh.plotting import figure
 
     plot = figure(
@@ -106,7 +106,8 @@ def _axes(height, y_label, x_range, x_label=None):
         axis.axis_label_text_font_style, axis.axis_label_text_font, axis.major_label_text_font = "normal", FONT, FONT
         axis.axis_label_text_color = axis.major_label_text_color = "#262626"
         axis.minor_tick_line_color = None
-    plot.yaxis.axis_label, plot.xaxis.axis_label = y_label, x_label
+    plot.yaxis.axis_label = PlainText(text=y_label)  # a column's name may hold what Bokeh takes for mathematics
+    plot.xaxis.axis_label = PlainText(text=x_label) if x_label else None
     plot.add_layout(Span(dimension="height", line_color="#262626", line_width=1.5, name="place"))
     return plot
 
