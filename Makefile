@@ -45,7 +45,7 @@ as_option = $(if $($(2)),-p $(1) $(if $(filter K KMAX DRAWS TUNE,$(2)),"$$$(2)",
 OPTIONS = $(foreach pair,$(GIVEN),$(call as_option,$(firstword $(subst :, ,$(pair))),$(lastword $(subst :, ,$(pair)))))
 
 report: $(READY)  ## write the report on PARAMS, or on DATA: COLUMN, COUNTS, LOWER, UPPER, UNIT, MISSING, K, KMAX, DRAWS, TUNE, OUT
-	@$(PYTHON) report.py run $(if $(and $(DATA),$(filter file,$(origin PARAMS))),,"$$PARAMS") $(OPTIONS) $(if $(OUT),--out "$$OUT")
+	@$(PYTHON) report.py run $(if $(and $(DATA),$(if $(findstring command,$(origin PARAMS)),,ours)),,"$$PARAMS") $(OPTIONS) $(if $(OUT),--out "$$OUT")
 
 sweep: $(READY)  ## run all points of SWEEP (sweeps/smoke.yml), on SCHEDULER if there is one, and report on them
 	@$(PYTHON) report.py sweep "$$SWEEP" $(if $(SCHEDULER),--scheduler "$$SCHEDULER") $(if $(OUT),--out "$$OUT")
