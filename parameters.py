@@ -25,6 +25,7 @@ from pydantic import (
 from mixture.messages import USABLE_RANGE, InputError, format_name, format_value, is_usable_range, to_one_line
 
 MAX_LINES = 10  # of one refusal
+LONGER = 4  # times as many draws and tuning steps, where a run was too short
 
 
 def _refuse_bool(value):

@@ -27,6 +27,7 @@ import yaml
 
 from mixture.messages import InputError, format_name, format_names, format_value, to_one_line
 from mixture.show.text.numbers import component_name, estimate, fixed, on_axis
+from parameters import LONGER
 from runner.errors import ChainError
 from runner.folder import REPORT, VERDICT
 from runner.page.report import rewrite_report
@@ -254,9 +255,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _longer_command(arguments, values):
-    """The command that was given with four times the draws and tuning, to be copied into a shell."""
+    """The command that was given with `LONGER` times the draws and tuning, to be copied into a shell."""
     given = [pair for pair in arguments.overrides if pair[0] not in ("draws", "tune")]
-    given += [("draws", str(4 * values.draws)), ("tune", str(4 * values.tune))]
+    given += [(name, str(LONGER * getattr(values, name))) for name in ("draws", "tune")]
     words = [os.path.relpath(sys.executable), "report.py", "run", *([arguments.params] if arguments.params else [])]
     words += [word for pair in given for word in ("-p", *pair)]
     return shlex.join([*words, *(["--out", arguments.out] if arguments.out else [])])

@@ -370,9 +370,8 @@ def _damaged(path, reason):
 def _first_mistake(error):
     """One pydantic error as `place: given ...; allowed: ...`, or which name is missing."""
     first = error.errors(include_url=False, include_context=False)[0]
-    steps = [
-        step for step in first["loc"] if "[" not in str(step)
-    ]  # pydantic names the one of several types that it tried
+    # pydantic also names the one of several types that it tried.
+    steps = [step for step in first["loc"] if "[" not in str(step)]
     place = "".join(f"[{step}]" if isinstance(step, int) else f".{format_name(step)}" for step in steps)
     place = place.removeprefix(".") or "all of it"
     if first["type"] == "missing":

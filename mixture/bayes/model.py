@@ -222,9 +222,8 @@ def likelihood_data(sample: Sample) -> dict[str, np.ndarray]:
     if sample.exact:
         return {"values": sample.value}
     order = np.argsort(sample.lower)
-    far = 1e6 * (
-        sample.high - sample.low
-    )  # no component reaches so far, and gradients stay finite, unlike at an open end
+    # No component reaches so far, and gradients stay finite, unlike at an open end.
+    far = 1e6 * (sample.high - sample.low)
     lower, upper = np.maximum(sample.lower, sample.low - far)[order], np.minimum(sample.upper, sample.high + far)[order]
     count = sample.count[order]
     # Where a cell does not touch the next, a gap with no count follows.

@@ -20,7 +20,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from parameters import Parameters
+from parameters import LONGER, Parameters
 from runner.page.markdown import Headings, markdown
 from runner.page.outputs import colour_code, outputs_markup
 from runner.page.template import bokeh_script, fill, page_script
@@ -148,4 +148,5 @@ def render(chapters: list[tuple[str, dict]], manifest: dict[str, Any]) -> str:
         files=_files(notebook for _, notebook in chapters),
         parameters=_parameter_rows(manifest["parameters"]),
         manifest=manifest,
+        longer=LONGER,
     )

@@ -49,7 +49,7 @@ each_of_chain = pytest.mark.parametrize("path", CHAIN, ids=lambda path: path.ste
 @each_of_chain
 def test_parameters_cell_agrees_with_the_schema_and_the_default_report(path):
     (cell,) = tagged(path, "parameters")
-    given = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(text(cell)).body}
+    given = {to.id: ast.literal_eval(node.value) for node in ast.parse(text(cell)).body for to in node.targets}
     assert given.pop("run_dir") == "../runs/lab"
     assert set(given) <= set(NAMES)
     default = load(ROOT / "params" / "default.yml").model_dump()
@@ -63,7 +63,8 @@ def test_every_parameter_has_a_unit_or_meaning_beside_it(path):
 
 
 def test_every_parameter_of_the_schema_is_used_by_some_notebook():
-    used = {node.targets[0].id for path in CHAIN for node in ast.parse(text(tagged(path, "parameters")[0])).body}
+    cells_of_chain = [ast.parse(text(tagged(path, "parameters")[0])) for path in CHAIN]
+    used = {to.id for tree in cells_of_chain for node in tree.body for to in node.targets}
     assert set(NAMES) - used == {"title"}, "title is the page's alone"
 
 

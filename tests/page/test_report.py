@@ -133,13 +133,17 @@ def test_contents_lead_there_and_mark_the_place(page):
         WebDriverWait(page, 20).until(lambda b, link=link: b.execute_script(current) == link)
 
 
-def test_a_phone_does_not_scroll_sideways(page):
-    page.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 800, "deviceScaleFactor": 2, "mobile": True}
-    )
+def narrow(page, width, mobile):
+    """Show the page anew so many pixels wide, all code open."""
+    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1 + mobile, "mobile": mobile}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     page.refresh()
     WebDriverWait(page, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, ".hands input"))
     page.find_element(By.ID, "fold").click()
+
+
+def test_a_phone_does_not_scroll_sideways(page):
+    narrow(page, 390, mobile=True)
     width = "return document.documentElement.scrollWidth"  # Bokeh follows the new one
     WebDriverWait(page, 20).until(lambda b: b.execute_script(width) <= 390)
     heads = "return [...document.querySelectorAll('.prose thead th')].map(cell => cell.getBoundingClientRect().height)"
@@ -148,12 +152,7 @@ def test_a_phone_does_not_scroll_sideways(page):
 
 def test_nothing_widens_a_window_of_400_pixels(page):
     """Its own width, not a phone's, which shrinks what is too wide; all code open, each table in a box that scrolls."""
-    page.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-    )
-    page.refresh()
-    WebDriverWait(page, 20).until(lambda b: b.find_elements(By.CSS_SELECTOR, ".hands input"))
-    page.find_element(By.ID, "fold").click()
+    narrow(page, 400, mobile=False)
     width = "return document.scrollingElement.scrollWidth"
     WebDriverWait(page, 20).until(lambda b: b.execute_script(width) <= 400)
     wide = (

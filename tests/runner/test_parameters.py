@@ -103,7 +103,7 @@ def notebook_defaults(stage):
     (cell,) = (cell for cell in stage.cells if "parameters" in tags(cell))
     tree = ast.parse(join_lines(cell["source"]))
     assert all(isinstance(node, ast.Assign) for node in tree.body), "a parameters cell holds assignments only"
-    return {node.targets[0].id: ast.literal_eval(node.value) for node in tree.body}
+    return {to.id: ast.literal_eval(node.value) for node in tree.body for to in node.targets}
 
 
 @pytest.mark.parametrize("stage", read_chain(), ids=lambda stage: stage.name)
