@@ -296,7 +296,8 @@ class Run:
         verdict = read_stored(self.folder / VERDICT)
         manifest = {**self._manifest("finished"), "trusted": verdict is not None and verdict["trusted"]}
         if self.page:
-            return write_report(self.folder, manifest, self._names())
+            notebooks = {name: read_stored(self.folder / f"{name}.ipynb") for name in self._names()}
+            return write_report(self.folder, manifest, notebooks)
         (self.folder / REPORT).unlink(missing_ok=True)  # nothing would vouch for it any more
         write_json(self.folder / MANIFEST, manifest)
         return manifest

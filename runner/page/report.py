@@ -8,7 +8,7 @@ from typing import Any
 from mixture.code_hash import file_hash, project_files, value_hash
 from runner.folder import MANIFEST, REPORT, locked, write_json, write_text
 from runner.stages import ROOT
-from runner.stored import read_finished, read_stored
+from runner.stored import read_finished
 
 ASSETS = Path(__file__).parent
 RENDERER = "runner.page.render"  # imported late: an up-to-date folder needs none of it
@@ -27,13 +27,12 @@ def page_hash(folder: Path, names: list[str], parameters: dict[str, Any]) -> str
     return value_hash([sources, [file_hash(folder / f"{name}.ipynb") for name in names], parameters])
 
 
-def write_report(folder: Path, manifest: dict[str, Any], names: list[str]) -> dict[str, Any]:
-    """Write the page of the executed notebooks, then the manifest that vouches for it; the manifest."""
+def write_report(folder: Path, manifest: dict[str, Any], notebooks: dict[str, dict]) -> dict[str, Any]:
+    """Write the page of the executed notebooks (by name, in order), then the manifest that vouches for it; the manifest."""
     from runner.page import render
 
-    chapters = [(name, read_stored(folder / f"{name}.ipynb")) for name in names]
-    write_text(folder / REPORT, render.render(chapters, manifest))
-    hashes = {"page": page_hash(folder, names, manifest["parameters"]), REPORT: file_hash(folder / REPORT)}
+    write_text(folder / REPORT, render.render(list(notebooks.items()), manifest))
+    hashes = {"page": page_hash(folder, list(notebooks), manifest["parameters"]), REPORT: file_hash(folder / REPORT)}
     manifest = {**manifest, "hashes": {**manifest["hashes"], **hashes}}
     write_json(folder / MANIFEST, manifest)
     return manifest
@@ -50,4 +49,4 @@ def rewrite_report(folder: str | os.PathLike) -> dict[str, Any]:
     folder = Path(folder)
     manifest, notebooks = read_finished(folder)
     with locked(folder):
-        return write_report(folder, manifest, list(notebooks))
+        return write_report(folder, manifest, notebooks)
