@@ -34,9 +34,8 @@ MOST_POLISHED, MOST_REACHES = 8, 4  # starts, and times that one is
 NEAR = 0.05  # distance of log weights, means and log sds of a standardised sample
 SAME = 0.02  # log units: maxima that no sample can tell from one another
 PILOT_STARTS, PILOT_MOST = 5, 6
-NARROW = (
-    0.2  # cell widths in the smallest sd, below which the bootstrap draws values: errors grow by a third of a percent
-)
+# Cell widths in the smallest sd, below which the bootstrap draws values: errors grow by a third of a percent.
+NARROW = 0.2
 MOST_TERMS = 4_000_000  # starts x rows x components that climb at once
 
 

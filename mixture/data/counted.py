@@ -117,10 +117,7 @@ def _sample_of_values(rows, count, names, cell_width):
 
 
 def _sample_of_bins(rows, count, names, cell_width):
-    lower, upper = (
-        np.where(np.isnan(rows[:, 0]), -np.inf, rows[:, 0]),
-        np.where(np.isnan(rows[:, 1]), np.inf, rows[:, 1]),
-    )
+    lower, upper = (np.where(np.isnan(rows[:, i]), end, rows[:, i]) for i, end in ((0, -np.inf), (1, np.inf)))
     order = np.lexsort((upper, lower))
     lower, upper, count = lower[order], upper[order], count[order]
     shown = ", ".join(map(format_value, names[:2]))

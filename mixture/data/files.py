@@ -7,12 +7,8 @@ from pathlib import Path
 
 from mixture.messages import InputError, format_value
 
-TEXT = {
-    ".csv": ",",
-    ".tsv": "\t",
-    ".tab": "\t",
-    ".txt": ",",
-}  # and how columns are parted where their names do not tell
+# Text files, and how their columns are parted where the names do not tell.
+TEXT = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": ","}
 FORMATS = {
     **dict.fromkeys(TEXT, "text"),
     **dict.fromkeys((".parquet", ".pq"), "Parquet"),

@@ -23,15 +23,8 @@ from parameters import Integer, Parameters, check
 from runner.params_files import read_yaml
 
 MAX_POINTS = 100_000  # some seconds to check, some 200 MB to hold, and more than a day on any one machine
-READ_BY = (
-    "data",
-    "column",
-    "counts",
-    "lower",
-    "upper",
-    "missing",
-    "n_components",
-)  # what the reading of a file depends on
+# What the reading of a file depends on.
+READ_BY = ("data", "column", "counts", "lower", "upper", "missing", "n_components")
 Values = Annotated[list[Any], Field(min_length=1)]
 
 
