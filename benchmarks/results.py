@@ -12,6 +12,7 @@ import pandas as pd
 import seaborn as sns
 
 from mixture.show import figures
+from mixture.studies.stored import benchmark_modules, code_of
 
 FOLDER = Path(__file__).resolve().parent / "results"
 PAGE = FOLDER.parent.parent / "docs" / "performance.md"
@@ -54,6 +55,7 @@ def keep(name, rows, ratios):
         "python": platform.python_version(),
         "rows": rows,
         "ratios": {claim: {"found": found, "wanted": wanted} for claim, (found, wanted) in ratios.items()},
+        "code": code_of(benchmark_modules(name)),
     }
     file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

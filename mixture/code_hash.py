@@ -10,9 +10,11 @@ The files are found by reading the code, not by running it: every `import` in it
 import ast
 import functools
 import hashlib
+import io
 import json
 import os
 import stat
+import tokenize
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -160,6 +162,27 @@ def _version(path):
 def _hash_of_version(path, _):
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def bare_code(code: str) -> str:
+    """What runs of a Python file: its tokens, a line each statement, without comments, docstrings and layout.
+
+    Two files with the same bare code do the same, however they are worded.
+    """
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(code)) if isinstance(node, documented)]
+    said = {(node.body[0].lineno, node.body[0].col_offset) for node in nodes if ast.get_docstring(node) is not None}
+    ignored = (tokenize.COMMENT, tokenize.NL, tokenize.ENDMARKER)
+    ends = {tokenize.NEWLINE: "\n", tokenize.INDENT: "{", tokenize.DEDENT: "}"}  # whatever the indent's width is
+    kept, after_docstring = [], False
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        if token.type == tokenize.STRING and token.start in said:
+            after_docstring = True
+        elif after_docstring and token.type == tokenize.NEWLINE:
+            after_docstring = False
+        elif token.type not in ignored:
+            kept.append(ends.get(token.type, token.string))
+    return " ".join(kept)
 
 
 def value_hash(value: Any) -> str:

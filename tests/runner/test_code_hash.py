@@ -2,7 +2,7 @@
 
 import pytest
 
-from mixture.code_hash import code_hash, imported_modules, imported_names, project_files
+from mixture.code_hash import bare_code, code_hash, imported_modules, imported_names, project_files
 from runner.stages import ROOT
 
 FILES = {
@@ -130,3 +130,27 @@ def test_every_module_of_the_project_can_be_reached_by_its_name():
     for path in [*(ROOT / "mixture").rglob("*.py"), *(ROOT / "runner").rglob("*.py")]:
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         assert path in project_files(ROOT, [name]), name
+
+
+WORDED = '"""A module."""\nx = "text"  # said of x\n\n\ndef f(a):\n    """What it does."""\n    return f"{a} b"\n'
+
+
+@pytest.mark.parametrize(
+    "right, other",
+    [
+        ('"""A module."""\n', ""),
+        ("  # said of x", ""),
+        ("What it does", "Otherwise said"),
+        ("\n\n\ndef", "\ndef"),
+        ("    ", "  "),
+    ],
+)
+def test_words_about_code_and_its_layout_are_not_what_runs(right, other):
+    assert right in WORDED and bare_code(WORDED.replace(right, other)) == bare_code(WORDED)
+
+
+@pytest.mark.parametrize(
+    "right, other", [('"text"', '"other"'), ("a} b", "a} c"), ("f(a)", "f(c)"), ("return ", "yield ")]
+)
+def test_all_that_runs_counts(right, other):
+    assert right in WORDED and bare_code(WORDED.replace(right, other)) != bare_code(WORDED)
