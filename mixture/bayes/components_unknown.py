@@ -5,7 +5,7 @@ sampling"), by default under the priors of Richardson & Green (1997), for which 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -16,7 +16,7 @@ from mixture.bayes.chains import BLOCK_OPERATIONS, Stop, enough_limits, run_chai
 from mixture.bayes.counts import MOST, QUANTITIES, convergence, log_count_prior
 from mixture.bayes.jumps import JumpLearner, Jumps
 from mixture.bayes.kernels_unknown import run_telescoping
-from mixture.bayes.model import choose_priors
+from mixture.bayes.model import Priors, choose_priors
 from mixture.bayes.target import Target
 from mixture.data.sample import Sample
 
@@ -72,14 +72,10 @@ def sample_component_counts(
         before. Attributes count_prior, sweeps_between_draws, sweeps, seconds.
     """
     begun = time.perf_counter()
-    target = _Target(sample, count_prior, sd_prior, sd_prior_scale, weight_concentration, most)
-    *streams, learning = rng.spawn(chains + 1)
-    firsts = [min(FIRST[c % len(FIRST)], most) for c in range(chains)]
-    run = _Chains([_Chain(target, *each) for each in zip(streams, firsts, strict=True)], progress)
-    tuned, spaced = run.tune(tune, most_operations / 16), 1
-    if convergence(tuned)[0] > TUNED:  # where telescoping alone settles, it is the quicker way
-        tuned, spaced = run.learn_jumps(tune, JumpLearner(target.given[:MOST_JUMPED], sample, learning))
-    thin = _sweeps_between_draws(tuned, spaced)
+    priors = [
+        choose_priors(sample, k, None, None, sd_prior, sd_prior_scale, weight_concentration) for k in range(1, most + 1)
+    ]
+    run, thin = tuned_chains(sample, priors, count_prior, rng, chains, tune, most_operations, progress)
     kept = run.run(draws, thin)
     while not is_enough(kept) and run.operations(2 * draws * thin) <= most_operations:
         kept = _joined(kept, run.run(draws, thin))
@@ -90,6 +86,39 @@ def sample_component_counts(
         sweeps=run.chains[0].done,
         seconds=time.perf_counter() - begun,
     )
+
+
+def tuned_chains(
+    sample: Sample,
+    priors: Sequence[Priors],
+    count_prior: str,
+    rng: np.random.Generator,
+    chains: int,
+    tune: int,
+    most_operations: float = MOST_OPERATIONS,
+    progress: Callable[[int, int], None] | None = None,
+    jumps: bool | None = None,
+) -> tuple["CountChains", int]:
+    """Chains ready to be drawn from, and the sweeps between draws that are a third as good as independent ones.
+
+    Parameters
+    ----------
+    sample : Sample
+    priors : sequence of Priors
+        With 1, 2, ... components.
+    count_prior, rng, chains, tune, most_operations, progress :
+        As in `sample_component_counts`.
+    jumps : bool, optional
+        Whether jumps between numbers are learnt; by default where telescoping alone, the quicker way, does not settle.
+    """
+    target = _Target(sample, priors, count_prior)
+    *streams, learning = rng.spawn(chains + 1)
+    firsts = [min(FIRST[c % len(FIRST)], target.most) for c in range(chains)]
+    run = CountChains([CountChain(target, *each) for each in zip(streams, firsts, strict=True)], progress)
+    tuned, spaced = run.tune(tune, most_operations / 16), 1
+    if convergence(tuned)[0] > TUNED if jumps is None else jumps:
+        tuned, spaced = run.learn_jumps(tune, JumpLearner(target.given[:MOST_JUMPED], sample, learning))
+    return run, _sweeps_between_draws(tuned, spaced)
 
 
 def is_enough(kept: xr.Dataset) -> bool:
@@ -103,11 +132,8 @@ def is_enough(kept: xr.Dataset) -> bool:
 class _Target:
     """What the compiled sweeps take: the sample and the priors, with an entry for each number of components."""
 
-    def __init__(self, sample, count_prior, sd_prior, sd_prior_scale, weight_concentration, most):
-        priors = [
-            choose_priors(sample, k, None, None, sd_prior, sd_prior_scale, weight_concentration)
-            for k in range(1, most + 1)
-        ]
+    def __init__(self, sample, priors, count_prior):
+        most = len(priors)
         self.given = [Target.of(sample, each) for each in priors]
         target = self.given[-1]
         self.rows, self.cost, self.most = target.rows, target.cost, most
@@ -132,7 +158,7 @@ def _log_counts(log_prior, a, n):
     return log_counts
 
 
-class _Chain:
+class CountChain:
     """One chain: its generator, its point and what it has done."""
 
     def __init__(self, target, rng, k):
@@ -179,7 +205,7 @@ class _Chain:
         return np.concatenate(parts)
 
 
-class _Chains:
+class CountChains:
     """All chains, a thread each."""
 
     def __init__(self, chains, progress):

@@ -1,185 +1,194 @@
-"""Simulation-based calibration: the ranks of many known truths among draws from their posteriors.
+"""Simulation-based calibration of the default sampler: the ranks of many known truths among draws from their posteriors.
 
 calibrated
     A fit is calibrated if a truth drawn from the prior is equally likely to stand at any
     rank among draws from the posterior, given a sample of that truth (Talts et al. 2018).
 rank
-    The place of the truth among about a hundred draws, as a share between 0 and 1. Ties
+    The place of the truth among a hundred draws, as a share between 0 and 1. Ties
     and the steps between ranks are filled at random, so that the rank of a calibrated
     fit is uniform.
+case
+    One prior and one kind of data. The sampler is the one of a report, tuning, jumps and
+    all; only its samples are small, so that the prior matters and thousands of fits are cheap.
 
-Each model is compiled once and then fitted to one sample after the other. This module
-holds only what the stored ranks depend on; `rank_uniformity` judges them.
+This module holds only what the stored ranks depend on; `rank_uniformity` judges them.
 """
 
-import functools
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import arviz as az
 import numpy as np
 import pandas as pd
-import pymc as pm
-from tqdm.auto import tqdm
+from arviz_stats.base import array_stats
 
 from mixture.atomic import write_atomically
-from mixture.bayes.latent import latent_steps
-from mixture.bayes.model import Priors, build_model, likelihood_data
-from mixture.bayes.nuts import Nutpie, unconstrained_function
-from mixture.code_hash import code_hash, value_hash
-from mixture.components import NAMES, Components, mixture_log_likelihood, stack_components
+from mixture.bayes.chains import Stop
+from mixture.bayes.components_unknown import tuned_chains
+from mixture.bayes.gibbs import sample_by_gibbs
+from mixture.bayes.model import Priors, posterior_draws
+from mixture.components import Components, mixture_log_likelihood
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
-from mixture.data.simulate import random_stream, simulate_mixture
-from mixture.parallel import available_cores
+from mixture.data.simulate import random_stream
+from mixture.em import fit_em_proper
+from mixture.studies.many_fits import fit_many
 
-MODELS = ("marginal", "grouped", "latent")
-FITS_PER_TASK = 25
-RANKED_DRAWS = 100  # that the truth is ranked among
-ROOT, LOCK = Path(__file__).resolve().parents[2], "requirements.lock"
+RANKED_DRAWS = 100  # that the truth is ranked among: no fit may have fewer effective draws, of anything
+CHAINS, DRAWS, TUNE = 2, 400, 250  # of a fit; those that lack effective draws get more
+MOST_LONGER = 6  # times that a fit is made twice as long
+EM_STARTS = 3
+POINTS = (0.1, 0.5, 0.9)  # quantiles of the sample, at which the density is ranked
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What truths are drawn from, and how samples of them are fitted.
+class Case:
+    """What truths are drawn from, and how their samples come.
 
     Attributes
     ----------
+    name : str
+    k : int
+        Components; where the number is unknown, the largest there may be, each number as probable as the next.
+    unknown : bool
+        The number of components is drawn along with all else.
+    jumps : bool
+        Where the number is unknown: whether jumps between numbers are learnt.
     n : int
         Observations in each sample.
-    k : int
-        Components.
+    mean_centers : tuple of float
+        Of the means' priors, data units: one for all, or one each. With one each the means are kept in order.
     mean_sd : float
-        Standard deviation of the means' prior around 0, data units. All
-        centers are one, so that ordering the draws by mean is a relabelling.
-    sd_median : float
-        Of the sds' lognormal prior, data units.
+        Of the same, data units.
+    family : str
+    sd_scale : float
+        Of the sds' prior, see `Priors`; data units.
+    by_number : bool
+        The scale is to be divided by the number of components.
     concentration : float
-        Of the weights' Dirichlet prior.
+        Of the weights' prior.
     cell_width : float
-        Of the grouped model, data units.
-    tune, draws : int
-        Of the one chain of each fit.
+        Data units; 0 for exact values.
     """
 
-    n: int = 50
+    name: str
     k: int = 2
-    mean_sd: float = 10.0
-    sd_median: float = 1.0
-    concentration: float = 3.0
-    cell_width: float = 0.5
-    tune: int = 300
-    draws: int = 600
+    unknown: bool = False
+    jumps: bool = False
+    n: int = 40
+    mean_centers: tuple[float, ...] = (0.0,)
+    mean_sd: float = 4.0
+    family: str = "lognormal"
+    sd_scale: float = 1.0
+    by_number: bool = False
+    concentration: float = 1.0
+    cell_width: float = 0.0
 
-    @property
-    def priors(self) -> Priors:
-        """As the model takes them."""
-        return Priors(
-            np.zeros(self.k), np.full(self.k, self.mean_sd**-2.0), "lognormal", self.sd_median, self.concentration
-        )
+    def priors(self, k: int) -> Priors:
+        """With k components."""
+        scale = self.sd_scale / k if self.by_number else self.sd_scale
+        centers = np.broadcast_to(np.array(self.mean_centers), (k,)).copy()
+        return Priors(centers, np.full(k, self.mean_sd**-2.0), self.family, scale, self.concentration)
 
-    def draw(self, rng: np.random.Generator) -> Components:
-        """Weights, means and sds from the prior, ordered jointly by mean."""
-        return self.priors.draw(1, rng).map(lambda values: values[0])
-
-    def simulate(self, truth: Components, rng: np.random.Generator) -> Sample:
-        """A sample of the truth, the components' counts random as the model has them."""
-        return Sample.of_values(simulate_mixture(self.n, *truth, rng, "random")[0])
-
-
-class Refitter:
-    """One model, compiled once, to be fitted to many samples of one size.
-
-    Parameters
-    ----------
-    model : {"marginal", "grouped", "latent"}
-        The first two are sampled by nutpie; the last by PyMC's NUTS in turn
-        with the exact step for the assignments, as `sample_posterior` does.
-    recipe : Recipe
-    priors : Priors, optional
-        Other than the recipe's.
-    """
-
-    def __init__(self, model: str, recipe: Recipe, priors: Priors | None = None) -> None:
-        self.kind, self.recipe = model, recipe
-        rng = np.random.default_rng(0)
-        truth = recipe.draw(rng)
-        self.model = build_model(
-            self.observe(recipe.simulate(truth, rng)), priors or recipe.priors, latent=model == "latent"
-        )
-        if model == "latent":
-            self._unconstrained = unconstrained_function(self.model)
-            self.nuts, self.gibbs = latent_steps(self.model, "gibbs", target_accept=0.9)
-            self.untuned = self.nuts.sampling_state
-        else:
-            self.nutpie = Nutpie(self.model)
-
-    def observe(self, sample: Sample) -> Sample:
-        """The sample as the model's likelihood sees it."""
-        return group_sample(sample, self.recipe.cell_width) if self.kind == "grouped" else sample
-
-    def fit(self, sample: Sample, start: Components, rng: np.random.Generator) -> Components:
-        """Draws from the posterior of a sample.
-
-        Parameters
-        ----------
-        sample : Sample
-            Of exact values; the grouped model counts them in cells.
-        start : Components, shape (K,)
-        rng : numpy.random.Generator
-
-        Returns
-        -------
-        weights, means, sds : ndarray, shape (draws, K)
-        """
-        pm.set_data(likelihood_data(self.observe(sample)), model=self.model)
-        if self.kind == "latent":
-            return self._fit_latent(sample, start, rng)
-        start, seed = start.by_name(), int(rng.integers(2**31))
-        return self.nutpie.chain(start, seed, self.recipe.draws, self.recipe.tune, target_accept=0.9)[0]
-
-    def _fit_latent(self, sample, start, rng):
-        self.nuts.sampling_state = self.untuned
-        for step in (self.nuts, self.gibbs):
-            step.setup_chain(rng.spawn(1)[0], self.recipe.tune, self.recipe.draws)
-        names = [self.model.rvs_to_values[self.model[name]].name for name in NAMES]
-        point = dict(zip(names, self._unconstrained(*start), strict=True))
-        point["assignment"] = np.zeros(len(sample.value), int)
-        drawn = []
-        for number in range(self.recipe.tune + self.recipe.draws):
-            if number == self.recipe.tune:
-                self.nuts.stop_tuning()
-            for step in (self.gibbs, self.nuts):
-                point, _ = step.step(point)
-            if number >= self.recipe.tune:
-                drawn.append(Components(*self.gibbs.components(*(point[name] for name in self.gibbs.inputs))))
-        return stack_components(drawn).sorted()
+    def draw(self, rng: np.random.Generator) -> "Truth":
+        """A mixture from the prior, and a sample of it."""
+        k = 1 + int(rng.integers(self.k)) if self.unknown else self.k
+        priors = self.priors(k)
+        w, mu, sigma = priors.draw(1, rng).map(lambda values: values[0])
+        while len(self.mean_centers) > 1:  # kept in order: by rejection, since sorting would move a center along
+            mu = rng.normal(priors.mean_center, priors.mean_precision**-0.5)
+            if (np.diff(mu) > 0).all():
+                break
+        component = rng.choice(k, self.n, p=w)
+        sample = Sample.of_values(rng.normal(mu[component], sigma[component]))
+        seen = group_sample(sample, self.cell_width) if self.cell_width else sample
+        return Truth(Components(w, mu, sigma), seen, len(np.unique(component)))
 
 
-# -- ranks ------------------------------------------------------------------------------------
+class Truth(NamedTuple):
+    """Components, shape (K,); a sample of them, as the likelihood sees it; how many components hold values."""
+
+    components: Components
+    sample: Sample
+    filled: int
 
 
-def statistics(sample: Sample, components: Components) -> dict[str, np.ndarray]:
-    """The quantities that are ranked: every free parameter and the log likelihood.
+CASES = (
+    Case("K = 2"),
+    Case("K = 3", k=3, sd_scale=0.7),
+    Case("hierarchical", family="hierarchical", sd_scale=8.0),
+    Case("cells", cell_width=0.5),
+    Case("in order", family="uniform", sd_scale=4.0, mean_centers=(-1.5, 1.5), mean_sd=2.0),
+    Case("K unknown", k=4, unknown=True, family="hierarchical", sd_scale=8.0),
+    Case("K by jumps", k=4, unknown=True, jumps=True, sd_scale=2.0, by_number=True),
+)
+
+
+# -- fits -------------------------------------------------------------------------------------
+
+
+def shared_quantities(sample: Sample, components: Components) -> dict[str, np.ndarray]:
+    """What does not depend on how many components there are, nor on their names: each of shape (...).
 
     Parameters
     ----------
     sample : Sample
     components : Components, shape (..., K)
+    """
+    w, mu, sigma = components
+    mean = (w * mu).sum(axis=-1)
+    variance = (w * (sigma**2 + (mu - mean[..., None]) ** 2)).sum(axis=-1)
+    points = Sample.of_values(sample.quantile(np.array(POINTS)))
+    density = mixture_log_likelihood(points, *components)
+    return {
+        "log likelihood": mixture_log_likelihood(sample, *components) @ sample.count,
+        "mean": mean,
+        "log variance": np.log(variance),
+        **{f"density at {point:.0%}": density[..., i] for i, point in enumerate(POINTS)},
+    }
 
-    Returns
-    -------
-    dict of str to ndarray, shape (...)
+
+def quantities(sample: Sample, components: Components) -> dict[str, np.ndarray]:
+    """All that is ranked where the number of components is given: every free parameter by increasing mean, too.
+
+    Parameters
+    ----------
+    sample : Sample
+    components : Components, shape (..., K)
+        By increasing mean.
     """
     w, mu, sigma = components
     k = w.shape[-1]
     named = {f"w[{i + 1}]": w[..., i] for i in range(k - 1)}
     named |= {f"{name}[{i + 1}]": values[..., i] for name, values in (("mu", mu), ("sigma", sigma)) for i in range(k)}
-    return named | {"log likelihood": mixture_log_likelihood(sample, *components) @ sample.count}
+    return named | shared_quantities(sample, components)
+
+
+def fit_known(case: Case, sample: Sample, rng: np.random.Generator, longer: int) -> dict[str, np.ndarray]:
+    """Draws of `quantities`, shape (chain, draw) each, by `sample_by_gibbs`; 2 ** longer times as many."""
+    em = fit_em_proper(sample, case.k, rng, EM_STARTS)
+    tree = sample_by_gibbs(sample, case.priors(case.k), em, rng, CHAINS, DRAWS * 2**longer, TUNE)
+    return quantities(sample, posterior_draws(tree).sorted())
+
+
+def fit_unknown(case: Case, sample: Sample, rng: np.random.Generator, longer: int) -> dict[str, np.ndarray]:
+    """Draws of K, of how many are filled, and of `shared_quantities`, 2 ** longer times as far from one another."""
+    priors = [case.priors(k) for k in range(1, case.k + 1)]
+    run, thin = tuned_chains(sample, priors, "uniform", rng, CHAINS, TUNE, jumps=case.jumps)
+    rows = [[_draw_once(chain, sample, thin * 2**longer) for _ in range(DRAWS)] for chain in run.chains]
+    return {name: np.array([[row[name] for row in chain] for chain in rows]) for name in rows[0][0]}
+
+
+def _draw_once(chain, sample, thin):
+    """The next kept draw of a chain that draws the number of components."""
+    (row,) = chain.run(1, thin, Stop())
+    target, (w, mu, u) = chain.target, (part[: chain.k] for part in chain.point)
+    scaled = target.given[0]
+    components = Components(w, scaled.center + scaled.spread * mu, scaled.spread * np.exp(u))
+    return {"K": chain.k, "K filled": row[1], **shared_quantities(sample, components)}
 
 
 def rank_of(truth: float, draws: np.ndarray, rng: np.random.Generator) -> float:
@@ -188,115 +197,54 @@ def rank_of(truth: float, draws: np.ndarray, rng: np.random.Generator) -> float:
     return (below + rng.uniform(0, ties + 1)) / (len(draws) + 1)
 
 
-def rank_truth(refitter: Refitter, replicate: int, seed: int) -> list[dict[str, Any]]:
-    """Draw a truth, simulate, fit, and rank the truth.
+def effective_draws(draws: np.ndarray) -> float:
+    """Of a quantity, shape (chain, draw); all of them where it never moves, since ties are broken at random."""
+    return float(array_stats.ess(draws, method="bulk")) if np.ptp(draws) > 0 else float(draws.size)
+
+
+def rank_truth(case: Case, replicate: int, seed: int) -> list[dict[str, Any]]:
+    """Draw a truth, simulate, fit for as long as it takes, and rank the truth.
 
     Returns
     -------
     list of dict
-        One a statistic: model, replicate, parameter, rank, ess (of the whole
-        chain), seconds.
+        One a quantity: case, replicate, quantity, truth, rank, ess (of the
+        whole fit), longer (how often the fit was made twice as long), seconds.
     """
-    rng, begun = random_stream(seed, f"{refitter.kind} {replicate}"), time.perf_counter()
-    known = random_stream(seed, f"truth {replicate}")  # the same for every model
-    truth = refitter.recipe.draw(known)
-    sample = refitter.recipe.simulate(truth, known)
-    drawn = refitter.fit(sample, truth, rng)
-    observed = refitter.observe(sample)
-    true, chain = statistics(observed, truth), statistics(observed, drawn)
-    keep = np.linspace(0, len(drawn[0]) - 1, RANKED_DRAWS).round().astype(int)
-    seconds = time.perf_counter() - begun
-    return [
-        {
-            "model": refitter.kind,
-            "replicate": replicate,
-            "parameter": name,
-            "truth": float(true[name]),
-            "rank": rank_of(true[name], chain[name][keep], rng),
-            "ess": float(az.ess(chain[name][None])),
-            "seconds": seconds,
-        }
-        for name in true
-    ]
-
-
-# -- many truths ------------------------------------------------------------------------------
-
-_refitter = functools.cache(Refitter)  # a worker compiles each model once
-
-
-def _rank_replicates(model, recipe, replicates, seed, path):
-    rows = [row for replicate in replicates for row in rank_truth(_refitter(model, recipe), replicate, seed)]
-    write_atomically(path, pd.DataFrame(rows).to_parquet)
+    rng, begun = random_stream(seed, f"{case.name} {replicate}"), time.perf_counter()
+    truth = case.draw(rng)
+    true = shared_quantities(truth.sample, truth.components) | {
+        "K": len(truth.components.means),
+        "K filled": truth.filled,
+    }
+    if not case.unknown:
+        true = quantities(truth.sample, truth.components)
+    fit = fit_unknown if case.unknown else fit_known
+    for longer in range(MOST_LONGER + 1):
+        drawn = fit(case, truth.sample, rng, longer)
+        sizes = {name: effective_draws(each) for name, each in drawn.items()}
+        if min(sizes.values()) >= RANKED_DRAWS:
+            break
+    about = {"case": case.name, "replicate": replicate, "longer": longer, "seconds": time.perf_counter() - begun}
+    rows = []
+    for name, each in drawn.items():
+        flat = each.ravel()
+        ranked = flat[np.linspace(0, len(flat) - 1, RANKED_DRAWS).round().astype(int)]
+        rank = rank_of(true[name], ranked, rng)
+        rows.append({**about, "quantity": name, "truth": float(true[name]), "rank": rank, "ess": sizes[name]})
+    return rows
 
 
 def calibrate(
-    folder: str | os.PathLike,
-    recipe: Recipe = Recipe(),
-    fits: int = 500,
-    seed: int = 20160508,
-    models: Sequence[str] = MODELS,
+    folder: str | os.PathLike, fits: int = 500, seed: int = 20160508, cases: Sequence[Case] = CASES
 ) -> pd.DataFrame:
-    """Ranks of many truths under each model, on all cores of this machine.
-
-    Finished tasks are kept in the folder under a key of recipe, seed and code, so
-    that a stopped calibration continues, and changed code computes anew.
-
-    Parameters
-    ----------
-    folder : path-like
-    recipe : Recipe
-    fits : int
-        Truths drawn.
-    seed : int
-    models : sequence of str
+    """Ranks of many truths in each case, on all cores of this machine; see `fit_many`.
 
     Returns
     -------
     pandas.DataFrame
         The rows of `rank_truth`; also in ranks.parquet.
     """
-    folder = Path(folder)
-    tasks = []
-    for model in models:
-        for first in range(0, fits, FITS_PER_TASK):
-            replicates = range(first, min(first + FITS_PER_TASK, fits))
-            name = key(__name__, model, astuple(recipe), list(replicates), seed)
-            tasks.append((folder / "parts" / f"{name}.parquet", _rank_replicates, (model, recipe, replicates, seed)))
-    run_tasks(tasks)
-    table = pd.concat([pd.read_parquet(path) for path, *_ in tasks], ignore_index=True)
-    write_atomically(folder / "ranks.parquet", table.to_parquet)
+    table = fit_many(folder, __name__, cases, fits, rank_truth, seed)
+    write_atomically(Path(folder) / "ranks.parquet", table.to_parquet)
     return table
-
-
-def key(module: str, *parts: Any) -> str:
-    """A file name for the result of these parts, computed by a module of this name and all that it imports."""
-    return value_hash([repr(parts), code_hash(ROOT, [module], LOCK)])[:16]
-
-
-def run_tasks(tasks: list[tuple[Path, Callable, tuple]]) -> None:
-    """Let Dask workers write each file that does not exist yet.
-
-    Parameters
-    ----------
-    tasks : list of (Path, callable, tuple)
-        The callable is given the tuple's values and the path.
-    """
-    missing = [task for task in tasks if not task[0].exists()]
-    if not missing:
-        return
-    from distributed import Client, LocalCluster, as_completed
-
-    with (
-        LocalCluster(
-            n_workers=min(available_cores(), len(missing)),
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address=None,
-            memory_limit=0,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        futures = [client.submit(work, *values, os.path.abspath(path), pure=False) for path, work, values in missing]
-        for future in tqdm(as_completed(futures), total=len(futures), desc="fitting", unit=f"{FITS_PER_TASK} fits"):
-            future.result()

@@ -15,26 +15,26 @@ def judge_ranks(table: pd.DataFrame, prob: float = 0.99) -> pd.DataFrame:
     Parameters
     ----------
     table : pandas.DataFrame
-        Columns model, parameter, rank.
+        Columns case, quantity, rank.
     prob : float
         That all of them are found uniform if all are; shared out among them.
 
     Returns
     -------
     pandas.DataFrame
-        One row a model and parameter: fits, largest_difference (of the
+        One row a case and quantity: fits, largest_difference (of the
         distribution function from the uniform one), at (which rank), passed.
     """
-    groups = table.groupby(["model", "parameter"], sort=False)["rank"]
+    groups = table.groupby(["case", "quantity"], sort=False)["rank"]
     rows = []
-    for (model, parameter), ranks in groups:
+    for (case, quantity), ranks in groups:
         x, low, high = bands(len(ranks), 1 - (1 - prob) / len(groups))
         ecdf = compute_ecdf(ranks.to_numpy(), x)
         worst = np.abs(ecdf - x).argmax()
         rows.append(
             {
-                "model": model,
-                "parameter": parameter,
+                "case": case,
+                "quantity": quantity,
                 "fits": len(ranks),
                 "largest_difference": ecdf[worst] - x[worst],
                 "at": x[worst],
@@ -58,23 +58,23 @@ def rank_differences(table: pd.DataFrame, prob: float = 0.99) -> pd.DataFrame:
     Parameters
     ----------
     table : pandas.DataFrame
-        Columns model, parameter, rank.
+        Columns case, quantity, rank.
     prob : float
         As in `judge_ranks`.
 
     Returns
     -------
     pandas.DataFrame
-        Columns model, parameter, rank, difference, low, high.
+        Columns case, quantity, rank, difference, low, high.
     """
-    groups, curves = table.groupby(["model", "parameter"], sort=False)["rank"], []
-    for (model, parameter), ranks in groups:
+    groups, curves = table.groupby(["case", "quantity"], sort=False)["rank"], []
+    for (case, quantity), ranks in groups:
         x, low, high = bands(len(ranks), 1 - (1 - prob) / len(groups))
         curves.append(
             pd.DataFrame(
                 {
-                    "model": model,
-                    "parameter": parameter,
+                    "case": case,
+                    "quantity": quantity,
                     "rank": x,
                     "difference": compute_ecdf(ranks.to_numpy(), x) - x,
                     "low": low - x,
@@ -85,8 +85,8 @@ def rank_differences(table: pd.DataFrame, prob: float = 0.99) -> pd.DataFrame:
     return pd.concat(curves, ignore_index=True)
 
 
-def summarise_models(table: pd.DataFrame, verdict: pd.DataFrame) -> pd.DataFrame:
-    """One row a model: how many parameters passed, and whether the chains sufficed.
+def summarise_cases(table: pd.DataFrame, verdict: pd.DataFrame) -> pd.DataFrame:
+    """One row a case: how many quantities passed, and whether the fits were long enough for their ranks to count.
 
     Parameters
     ----------
@@ -94,17 +94,28 @@ def summarise_models(table: pd.DataFrame, verdict: pd.DataFrame) -> pd.DataFrame
         From `calibrate`.
     verdict : pandas.DataFrame
         From `judge_ranks`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by case: fits, passed and of (quantities), largest_difference, smallest_ess (of any quantity in any
+        fit), short_fits (with fewer effective draws than they are ranked among), longer_fits (made longer), seconds
+        (median of a fit).
     """
-    smallest = table.groupby(["model", "replicate"])["ess"].min().groupby("model")
-    seconds = table.drop_duplicates(["model", "replicate"]).groupby("model")["seconds"].median()
-    judged = verdict.groupby("model")
+    fits = table.groupby(["case", "replicate"]).agg(
+        ess=("ess", "min"), longer=("longer", "max"), seconds=("seconds", "first")
+    )
+    by_case, judged = fits.groupby("case"), verdict.groupby("case")
     summary = pd.DataFrame(
         {
+            "fits": by_case.size(),
             "passed": judged["passed"].sum(),
             "of": judged.size(),
-            "largest difference": judged["largest_difference"].agg(lambda difference: difference.abs().max()),
-            f"fits with ESS of {RANKED_DRAWS} or more": smallest.agg(lambda ess: (ess >= RANKED_DRAWS).mean()),
-            "median seconds a fit": seconds,
+            "largest_difference": judged["largest_difference"].agg(lambda difference: difference.abs().max()),
+            "smallest_ess": by_case["ess"].min(),
+            "short_fits": (fits["ess"] < RANKED_DRAWS).groupby("case").sum(),
+            "longer_fits": (fits["longer"] > 0).groupby("case").sum(),
+            "seconds": by_case["seconds"].median(),
         }
     )
-    return summary.loc[list(dict.fromkeys(table["model"]))]
+    return summary.loc[list(dict.fromkeys(table["case"]))]

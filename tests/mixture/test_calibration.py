@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytensor.tensor as pt
 import pytest
+from refitter import Recipe, Refitter, rank_truth, statistics
 from scipy import stats
 
 from mixture.bayes import model as room
 from mixture.components import Components, mixture_log_likelihood
 from mixture.data.sample import Sample
-from mixture.studies.calibration import Recipe, Refitter, calibrate, rank_of, rank_truth, statistics
-from mixture.studies.coverage import LEVELS, cover_truth, scenarios
-from mixture.studies.interval_coverage import summarise_coverage
+from mixture.studies.calibration import CASES, RANKED_DRAWS, Case, calibrate, quantities, rank_of
+from mixture.studies.calibration import rank_truth as rank_case
 from mixture.studies.rank_uniformity import bands, judge_ranks, rank_differences
 
 # Small samples and wide components, so that the prior matters.
@@ -21,8 +21,8 @@ SMALL = Recipe(n=15, sd_median=3.0, concentration=5.0, cell_width=2.0, tune=200,
 FITS = 100
 
 
-def table_of(ranks, model="m", parameter="p"):
-    return pd.DataFrame({"model": model, "parameter": parameter, "rank": ranks})
+def table_of(ranks, case="c", quantity="q"):
+    return pd.DataFrame({"case": case, "quantity": quantity, "rank": ranks})
 
 
 # -- ranks ------------------------------------------------------------------------------------
@@ -43,8 +43,8 @@ def test_uniform_ranks_pass_and_others_do_not():
         "too narrow": (0.6, 0.6, False),
         "too wide": (2, 2, False),
     }
-    table = pd.concat([table_of(rng.beta(a, b, 150), parameter=name) for name, (a, b, _) in shapes.items()])
-    verdict = judge_ranks(table).set_index("parameter")
+    table = pd.concat([table_of(rng.beta(a, b, 150), quantity=name) for name, (a, b, _) in shapes.items()])
+    verdict = judge_ranks(table).set_index("quantity")
     assert verdict["passed"].to_dict() == {name: fine for name, (*_, fine) in shapes.items()}
     assert verdict.loc["biased", "largest_difference"] < 0
 
@@ -95,19 +95,19 @@ def test_a_truth_is_ranked_among_draws_from_all_of_the_chain():
     drawn = statistics(Sample.of_values([0.0, 1.0]), Drifting().fit(None, None, None))
     for replicate in range(5):
         for row in rank_truth(Drifting(), replicate, 7):
-            if row["parameter"] != "log likelihood":  # of another sample each time
-                assert row["rank"] == pytest.approx((drawn[row["parameter"]] < row["truth"]).mean(), abs=0.025)
+            if row["quantity"] != "log likelihood":  # of another sample each time
+                assert row["rank"] == pytest.approx((drawn[row["quantity"]] < row["truth"]).mean(), abs=0.025)
 
 
 def test_many_calibrated_parameters_pass_together():
     """All of 25 pass with the probability that is asked for, and their curves stay in the bands as often."""
     rng, passed = np.random.default_rng(8), 0
     for _ in range(6):
-        ranks = pd.concat([table_of(rng.uniform(size=20), parameter=str(i)) for i in range(25)])
+        ranks = pd.concat([table_of(rng.uniform(size=20), quantity=str(i)) for i in range(25)])
         passed += judge_ranks(ranks, 0.9)["passed"].all()
     assert passed >= 4  # fewer in one case of sixty; by bands for one alone, nearly always
     curves = rank_differences(ranks, 0.9)
-    inside = curves["difference"].between(curves["low"], curves["high"]).groupby(curves["parameter"], sort=False).all()
+    inside = curves["difference"].between(curves["low"], curves["high"]).groupby(curves["quantity"], sort=False).all()
     assert inside.tolist() == judge_ranks(ranks, 0.9)["passed"].tolist()
 
 
@@ -119,7 +119,7 @@ def failures(model, priors=None):
     refitter = Refitter(model, SMALL, priors)
     verdict = judge_ranks(pd.DataFrame([row for i in range(FITS) for row in rank_truth(refitter, i, 7)]))
     assert (verdict["fits"] == FITS).all() and len(verdict) == 6
-    return set(verdict[~verdict["passed"]]["parameter"])
+    return set(verdict[~verdict["passed"]]["quantity"])
 
 
 @pytest.mark.slow
@@ -154,52 +154,50 @@ def test_a_lost_factor_in_the_grouped_likelihood_is_caught(monkeypatch):
     assert failures("grouped")
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_a_calibration_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
-    recipe = replace(SMALL, draws=120, tune=50)
-    one = calibrate(tmp_path, recipe, fits=30, models=("latent",))
+QUICK = Case("quick", n=15)
+
+
+def test_a_calibration_goes_on_where_it_was_stopped(tmp_path):
+    one = calibrate(tmp_path, fits=27, cases=(QUICK,))
     parts = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").iterdir()}
-    assert len(parts) == 2 and len(one) == 30 * 6
+    assert len(parts) == 2 and len(one) == 27 * (5 + 6)
     next(iter(parts)).unlink()
-    again = calibrate(tmp_path, recipe, fits=30, models=("latent",))
+    again = calibrate(tmp_path, fits=27, cases=(QUICK,))
     pd.testing.assert_frame_equal(one.drop(columns="seconds"), again.drop(columns="seconds"))
     assert sum(path.stat().st_mtime_ns == parts[path] for path in (tmp_path / "parts").iterdir()) == 1
 
 
-# -- coverage ---------------------------------------------------------------------------------
+# -- the default sampler ----------------------------------------------------------------------
 
 
-def test_coverage_is_counted_against_the_level():
-    rows = [
-        {
-            "separation": 1,
-            "n": 10,
-            "weight": 0.5,
-            "method": "EM",
-            "parameter": "mu[1]",
-            "level": level,
-            "truth": 0.0,
-            "estimate": e,
-            "low": e - stats.norm.ppf((1 + level) / 2),
-            "high": e + stats.norm.ppf((1 + level) / 2),
-            "covered": abs(e) <= stats.norm.ppf((1 + level) / 2),
-        }
-        for e in np.random.default_rng(6).normal(size=1000)
-        for level in LEVELS
-    ]
-    found = summarise_coverage(pd.DataFrame(rows))
-    assert not found["far"].any() and (found["missing"] == 0).all() and (abs(found["bias"]) < 0.15).all()
-    short = summarise_coverage(pd.DataFrame(rows).assign(covered=lambda t: abs(t["estimate"]) < 0.1))
-    assert short["far"].all()
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_fit_has_more_effective_draws_than_its_truth_is_ranked_among(case):
+    rows = rank_case(case, 0, 3)
+    assert min(row["ess"] for row in rows) >= RANKED_DRAWS
+    assert all(0 < row["rank"] < 1 and np.isfinite(row["truth"]) for row in rows)
+    assert {"log likelihood", "mean", "log variance"} < {row["quantity"] for row in rows}
+    assert ({"K", "K filled"} < {row["quantity"] for row in rows}) == case.unknown
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_far_apart_and_many_both_kinds_of_interval_hold_the_truth_as_often_as_they_say():
-    (scenario,) = scenarios([6.0], [200], [0.5])
-    refitter = Refitter("marginal", Recipe(n=scenario.n, draws=500), scenario.priors)
-    rows = [row for i in range(60) for row in cover_truth(refitter, scenario, i, 8)]
-    found = summarise_coverage(pd.DataFrame(rows))
-    assert set(found.index.get_level_values("method")) == {"posterior", "EM"}
-    assert found["far"].mean() <= 0.1 and (found["missing"] == 0).all()
+def test_truths_of_priors_in_order_come_from_the_prior_cut_off():
+    """Not from the sorted one: by quadrature, of two Normals given that the first is the smaller."""
+    (case,) = (case for case in CASES if case.name == "in order")
+    rng = np.random.default_rng(6)
+    first = np.array([case.draw(rng).components.means[0] for _ in range(4000)])
+    x = np.linspace(-12, 12, 4001)
+    density = stats.norm.pdf(x, -1.5, 2) * stats.norm.sf(x, 1.5, 2)
+    assert stats.kstest(first, lambda at: np.interp(at, x, np.cumsum(density) / density.sum())).pvalue > 0.001
+
+
+def test_the_quantities_that_are_ranked():
+    sample, one = (
+        Sample.of_values([-1.0, 0.0, 3.0]),
+        Components(np.array([0.25, 0.75]), np.array([-1.0, 1.0]), np.array([1.0, 2.0])),
+    )
+    found = quantities(sample, one)
+    assert list(found)[:5] == ["w[1]", "mu[1]", "mu[2]", "sigma[1]", "sigma[2]"]
+    assert np.isclose(found["mean"], 0.5) and np.isclose(
+        np.exp(found["log variance"]), 0.25 * (1 + 2.25) + 0.75 * (4 + 0.25)
+    )
+    assert np.isclose(found["log likelihood"], mixture_log_likelihood(sample, *one).sum())
+    assert np.isclose(found["density at 50%"], mixture_log_likelihood(Sample.of_values([0.0]), *one)[0])

@@ -87,10 +87,11 @@ def test_two_runs_joined_keep_every_second_draw_and_all_that_was_averaged():
 def test_jumps_weigh_a_number_by_its_whole_prior(family, prior):
     """With what the kernels' log prior leaves out: of the number, of its components and of the ways to order them."""
     sample, rng = Sample.of_values([-3.0, 1.0, 2.0, 8.0, 9.0]), np.random.default_rng(1)
-    target = unknown._Target(sample, prior, family, None, 1.7, 10)
+    given = [choose_priors(sample, k, sd_prior=family, weight_concentration=1.7) for k in range(1, 11)]
+    target = unknown._Target(sample, given, prior)
     log_prior = np.log(counts_prior(prior, 10))
     for k in (1, 2, 5, 10):
-        priors = choose_priors(sample, k, sd_prior=family, weight_concentration=1.7)
+        priors = given[k - 1]
         drawn = priors.draw(3, rng)
         drawn = drawn._replace(sds=np.clip(drawn.sds, 0.6, 3.0) if family != "uniform" else np.maximum(drawn.sds, 0.6))
         whole = sum(part.reshape(3, -1).sum(axis=1) for part in priors.log_density(drawn))
