@@ -39,6 +39,9 @@ from mixture.studies.many_fits import fit_many
 
 RANKED_DRAWS = 100  # that the truth is ranked among: no fit may have fewer effective draws, of anything
 CHAINS, DRAWS, TUNE = 2, 400, 250  # of a fit; those that lack effective draws get more
+TUNE_NUMBER = 100  # where the number of components is drawn: the rounds of learning to jump take longest
+MOST_OPERATIONS = 1e8  # of a chain that is lengthened because chains differ: seconds
+MOST_TUNING = 2e7  # the same where the number is drawn: of what tuning takes a sixteenth before jumps are learnt
 MOST_LONGER = 6  # times that a fit is made twice as long
 EM_STARTS = 3
 POINTS = (0.1, 0.5, 0.9)  # quantiles of the sample, at which the density is ranked
@@ -55,8 +58,8 @@ class Case:
         Components; where the number is unknown, the largest there may be, each number as probable as the next.
     unknown : bool
         The number of components is drawn along with all else.
-    jumps : bool
-        Where the number is unknown: whether jumps between numbers are learnt.
+    jumps : bool or None
+        Where the number is unknown: whether jumps between numbers are learnt; None, where they are needed, as in a report.
     n : int
         Observations in each sample.
     mean_centers : tuple of float
@@ -77,7 +80,7 @@ class Case:
     name: str
     k: int = 2
     unknown: bool = False
-    jumps: bool = False
+    jumps: bool | None = False
     n: int = 40
     mean_centers: tuple[float, ...] = (0.0,)
     mean_sd: float = 4.0
@@ -170,14 +173,14 @@ def quantities(sample: Sample, components: Components) -> dict[str, np.ndarray]:
 def fit_known(case: Case, sample: Sample, rng: np.random.Generator, longer: int) -> dict[str, np.ndarray]:
     """Draws of `quantities`, shape (chain, draw) each, by `sample_by_gibbs`; 2 ** longer times as many."""
     em = fit_em_proper(sample, case.k, rng, EM_STARTS)
-    tree = sample_by_gibbs(sample, case.priors(case.k), em, rng, CHAINS, DRAWS * 2**longer, TUNE)
+    tree = sample_by_gibbs(sample, case.priors(case.k), em, rng, CHAINS, DRAWS * 2**longer, TUNE, MOST_OPERATIONS)
     return quantities(sample, posterior_draws(tree).sorted())
 
 
 def fit_unknown(case: Case, sample: Sample, rng: np.random.Generator, longer: int) -> dict[str, np.ndarray]:
     """Draws of K, of how many are filled, and of `shared_quantities`, 2 ** longer times as far from one another."""
     priors = [case.priors(k) for k in range(1, case.k + 1)]
-    run, thin = tuned_chains(sample, priors, "uniform", rng, CHAINS, TUNE, jumps=case.jumps)
+    run, thin = tuned_chains(sample, priors, "uniform", rng, CHAINS, TUNE_NUMBER, MOST_TUNING, jumps=case.jumps)
     rows = [[_draw_once(chain, sample, thin * 2**longer) for _ in range(DRAWS)] for chain in run.chains]
     return {name: np.array([[row[name] for row in chain] for chain in rows]) for name in rows[0][0]}
 

@@ -1,13 +1,19 @@
-"""Intervals of Bayes and of EM for many samples whose truth is known, for easy and hard mixtures.
+"""95% intervals of the posterior, and of EM, for many samples whose truth is known.
 
-scenario
-    One truth and sample size, from which many samples are drawn.
+stratum
+    A prior (how far apart the means are beside an sd, how even the weights) and a sample size. Truths
+    are drawn from that prior and fitted with the same: then an interval of 95% posterior probability
+    holds the truth for 95% of the samples, exactly, whatever the stratum. For truths that are fixed, or
+    picked from a prior by what they are, nothing of the kind is promised by any Bayesian interval.
+K found
+    The number of components is drawn along with all else. What needs no names (the mixture's mean,
+    spread and density) is averaged over the numbers; components are those of a second fit, with the
+    number found, as in a report. Where the number found is the true one, given the sample, the truth is
+    a draw from that second posterior: so there the promise is exact again.
 
-This module holds only what the stored intervals depend on; `interval_coverage` counts how
-often they contain the truth.
+This module holds only what the stored intervals depend on; `interval_coverage` counts how often they contain the truth.
 """
 
-import functools
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,152 +23,145 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from arviz_stats.base import array_stats
 from scipy import special
 
 from mixture.atomic import write_atomically
-from mixture.bayes.model import Priors, choose_priors
-from mixture.components import Components
-from mixture.data.sample import Sample
-from mixture.data.simulate import random_stream, simulate_mixture
+from mixture.data.simulate import random_stream
 from mixture.em import em_standard_errors, fit_em_proper
-from mixture.studies.calibration import FITS_PER_TASK, Recipe, Refitter, key, run_tasks, statistics
+from mixture.studies.calibration import (
+    EM_STARTS,
+    Case,
+    effective_draws,
+    fit_known,
+    fit_unknown,
+    quantities,
+    shared_quantities,
+)
+from mixture.studies.many_fits import fit_many
 
-LEVELS = (0.5, 0.8, 0.95)
+LEVEL = 0.95
+MOST = 3  # components where the number is found: 1 to 3, equally probable
+LONGER = 1  # fits are 2 ** LONGER times as long as a calibration's: an interval's ends need more draws than a rank
+RANGE = 8.0  # of the hierarchical prior of the sds, which a report takes where the number is found
 
 
 @dataclass(frozen=True)
-class Scenario:
-    """Two components, the first standard Normal.
+class Stratum:
+    """What truths are drawn from, and how many values a sample has.
 
     Attributes
     ----------
     separation : float
-        Distance of the means, sds.
+        Standard deviation of the means' prior, in median sds of a component.
     n : int
         Observations in each sample.
-    weight : float
-        Of the first component.
+    concentration : float
+        Of the weights' Dirichlet prior: 1, any weights are as probable as others; more, they are alike.
+    found : bool
+        Whether the number of components is found.
     """
 
     separation: float
     n: int
-    weight: float
+    concentration: float
+    found: bool
 
     @property
-    def truth(self) -> Components:
-        """Weights, means and sds."""
-        return Components(np.array([self.weight, 1 - self.weight]), np.array([0.0, self.separation]), np.ones(2))
-
-    @property
-    def stream(self) -> str:
-        """Its name among the random streams; the stored study was drawn under it."""
-        return f"Cell(separation={self.separation!r}, n={self.n!r}, weight={self.weight!r})"
-
-    def simulate(self, rng: np.random.Generator) -> Sample:
-        """A sample, the components' counts random."""
-        return Sample.of_values(simulate_mixture(self.n, *self.truth, rng, "random")[0])
-
-    @functools.cached_property
-    def priors(self) -> Priors:
-        """As the report chooses them, for one long sample: the same for all samples of the scenario."""
-        return choose_priors(Sample.of_values(simulate_mixture(1000, *self.truth, np.random.default_rng(0))[0]), 2)
+    def case(self) -> Case:
+        """The same, as a calibration has it."""
+        given = {"n": self.n, "mean_sd": self.separation, "concentration": self.concentration}
+        if self.found:
+            return Case(str(self), k=MOST, unknown=True, jumps=None, family="hierarchical", sd_scale=RANGE, **given)
+        return Case(str(self), **given)
 
 
-def scenarios(separations: Iterable[float], sizes: Iterable[int], weights: Iterable[float]) -> list[Scenario]:
-    """Every combination, as a list of `Scenario`."""
-    return [Scenario(*each) for each in product(separations, sizes, weights)]
+def strata(separations: Iterable[float], sizes: Iterable[int], concentrations: Iterable[float]) -> list[Stratum]:
+    """Every combination, with the number of components given and found."""
+    return [Stratum(*each) for each in product(separations, sizes, concentrations, (False, True))]
 
 
-def cover_truth(refitter: Refitter, scenario: Scenario, replicate: int, seed: int) -> list[dict[str, Any]]:
-    """Draw a sample, fit it by MCMC and by EM, and record which intervals contain the truth.
+def intervals_of(draws: np.ndarray) -> dict[str, tuple[float, float]]:
+    """The 95% intervals of draws of any shape: of equal tails, and the shortest, as a report has it.
+
+    The tails are those order statistics between which one more draw would lie with that very probability.
+    """
+    flat, tails = draws.ravel(), [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    low, high = np.quantile(flat, tails, method="weibull")
+    shortest = array_stats.hdi(flat, LEVEL) if np.ptp(flat) > 0 else (low, high)
+    return {"equal tails": (float(low), float(high)), "highest density": tuple(map(float, shortest))}
+
+
+def cover_truth(stratum: Stratum, replicate: int, seed: int) -> list[dict[str, Any]]:
+    """Draw a truth and a sample, fit it, and record which intervals contain the truth.
 
     Returns
     -------
     list of dict
-        One for each method, parameter and level: the scenario's values,
-        replicate, method, parameter, level, truth, estimate (posterior mean
-        or maximum), low, high (equal tails, or the asymptotic Normal's; NaN
-        where EM's information is not positive definite), covered.
+        One for each quantity and method ("equal tails", "highest density"; "EM" where the number is given): the
+        stratum's values, replicate, quantity, method, truth, low and high (NaN where EM's information is not positive
+        definite), covered, right (whether the number of components is the true one) and ess (the smallest of
+        the fit's quantities).
     """
-    rng = random_stream(seed, f"{scenario.stream} {replicate}")
-    sample = scenario.simulate(rng)
-    drawn = statistics(sample, refitter.fit(sample, scenario.truth, rng))
-    em = fit_em_proper(sample, 2, rng, starts=5)
-    errors = em_standard_errors(sample, em)
-    spread = {
-        f"{name}[{i + 1}]": errors[field][i]
-        for name, field, k in (("w", "weights", 1), ("mu", "means", 2), ("sigma", "sds", 2))
-        for i in range(k)
-    }
-    maximum, truth, rows = statistics(sample, em.components), statistics(sample, scenario.truth), []
-    about = {"separation": scenario.separation, "n": scenario.n, "weight": scenario.weight, "replicate": replicate}
-    for name, level in product(spread, LEVELS):
-        tails, reach = [(1 - level) / 2, (1 + level) / 2], special.ndtri((1 + level) / 2) * spread[name]
-        for method, estimate, (low, high) in (
-            ("posterior", drawn[name].mean(), np.quantile(drawn[name], tails)),
-            ("EM", maximum[name], (maximum[name] - reach, maximum[name] + reach)),
-        ):
-            rows.append(
-                {
-                    **about,
-                    "method": method,
-                    "parameter": name,
-                    "level": level,
-                    "truth": float(truth[name]),
-                    "estimate": float(estimate),
-                    "low": float(low),
-                    "high": float(high),
-                    "covered": bool(low <= truth[name] <= high),
-                }
-            )
-    return rows
+    case, rng = stratum.case, random_stream(seed, f"{stratum} {replicate}")
+    truth = case.draw(rng)
+    right = True
+    if stratum.found:
+        drawn = fit_unknown(case, truth.sample, rng, LONGER)
+        true = shared_quantities(truth.sample, truth.components)
+        found = int(np.bincount(drawn.pop("K filled").astype(int).ravel()).argmax())
+        del drawn["K"]
+        right = found == len(truth.components.means)
+        if right:
+            named = Case(case.name, k=found, **{name: getattr(case, name) for name in GIVEN})
+            drawn |= fit_known(named, truth.sample, rng, LONGER)
+            true = quantities(truth.sample, truth.components)
+    else:
+        drawn, true = fit_known(case, truth.sample, rng, LONGER), quantities(truth.sample, truth.components)
+    ess = min(map(effective_draws, drawn.values()))
+    ends = [(name, method, *each) for name, draws in drawn.items() for method, each in intervals_of(draws).items()]
+    if not stratum.found:
+        ends += [(name, "EM", *each) for name, each in em_intervals(truth.sample, case.k, rng).items()]
+    about = {"separation": stratum.separation, "n": stratum.n, "concentration": stratum.concentration}
+    about |= {"found": stratum.found, "replicate": replicate, "right": right, "ess": ess}
+    return [
+        {**about, "quantity": name, "method": method, "truth": float(true[name]), "low": low, "high": high}
+        | {"covered": bool(low <= true[name] <= high)}
+        for name, method, low, high in ends
+    ]
 
 
-@functools.cache
-def _refitter(scenario, recipe):
-    return Refitter("marginal", recipe, scenario.priors)
+GIVEN = ("n", "mean_sd", "family", "sd_scale", "concentration")  # of a case, for a fit with the number found
 
 
-def _cover_replicates(scenario, recipe, replicates, seed, path):
-    rows = [row for each in replicates for row in cover_truth(_refitter(scenario, recipe), scenario, each, seed)]
-    write_atomically(path, pd.DataFrame(rows).to_parquet)
+def em_intervals(sample, k: int, rng: np.random.Generator) -> dict[str, tuple[float, float]]:
+    """EM's asymptotic intervals of the free parameters, by name."""
+    em = fit_em_proper(sample, k, rng, EM_STARTS)
+    errors, reach = em_standard_errors(sample, em), special.ndtri((1 + LEVEL) / 2)
+    ends = {}
+    for name, field, number in (("w", "weights", k - 1), ("mu", "means", k), ("sigma", "sds", k)):
+        for i in range(number):
+            middle, error = getattr(em.components, field)[i], errors[field][i]
+            ends[f"{name}[{i + 1}]"] = float(middle - reach * error), float(middle + reach * error)
+    return ends
 
 
-def cover(
-    folder: str | os.PathLike,
-    grid: list[Scenario],
-    samples: int = 100,
-    seed: int = 20160508,
-    tune: int = 300,
-    draws: int = 1000,
-) -> pd.DataFrame:
-    """Coverage over a grid, on all cores of this machine; finished tasks are kept, as by `calibrate`.
+def cover(folder: str | os.PathLike, grid: list[Stratum], samples: int = 150, seed: int = 20160508) -> pd.DataFrame:
+    """Coverage over strata, on all cores of this machine; see `fit_many`.
 
     Parameters
     ----------
     folder : path-like
-    grid : list of Scenario
+    grid : list of Stratum
     samples : int
-        Of each scenario.
+        Of each stratum.
     seed : int
-    tune, draws : int
-        Of the one chain of each fit.
 
     Returns
     -------
     pandas.DataFrame
         The rows of `cover_truth`; also in coverage.parquet.
     """
-    folder, tasks = Path(folder), []
-    for scenario in grid:
-        recipe = Recipe(n=scenario.n, tune=tune, draws=draws)
-        for first in range(0, samples, FITS_PER_TASK):
-            replicates = range(first, min(first + FITS_PER_TASK, samples))
-            name = key(__name__, scenario, recipe, list(replicates), seed)
-            tasks.append(
-                (folder / "parts" / f"{name}.parquet", _cover_replicates, (scenario, recipe, replicates, seed))
-            )
-    run_tasks(tasks)
-    table = pd.concat([pd.read_parquet(path) for path, *_ in tasks], ignore_index=True)
-    write_atomically(folder / "coverage.parquet", table.to_parquet)
+    table = fit_many(folder, __name__, grid, samples, cover_truth, seed)
+    write_atomically(Path(folder) / "coverage.parquet", table.to_parquet)
     return table

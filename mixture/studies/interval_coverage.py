@@ -1,99 +1,105 @@
-"""How often stored intervals contain the truth, and how far the estimates are off: Bayes against EM."""
+"""How often stored intervals contain the truth, by what is inferred and by what makes a mixture hard."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from mixture.studies.coverage import LEVELS
+from mixture.studies.coverage import LEVEL
 
-SCENARIO = ["separation", "n", "weight"]
+BETWEEN = (0.93, 0.97)  # what coverage is to lie in
+KINDS = {"w": "weights", "mu": "means", "sigma": "sds", "mean": "mixture's mean", "log variance": "mixture's spread"}
+STRATUM = {"separation": "separation {:g}", "n": "N = {:g}", "concentration": "weights' concentration {:g}"}
+METHODS = ("equal tails", "highest density", "EM")
 
 
-def summarise_coverage(table: pd.DataFrame) -> pd.DataFrame:
-    """Coverage with its standard error, bias in units of the estimates' own spread, and how often there was no interval.
+def with_kinds(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `cover` with columns kind (of quantity) and number ("given" or "found")."""
+    names = table["quantity"].str.partition("[")[0]
+    kind = names.map(KINDS).fillna(names.str.replace("density at .*", "density", regex=True))
+    return table.assign(kind=kind, number=np.where(table["found"], "found", "given"))
+
+
+def coverage_by(table: pd.DataFrame, groups: list[str]) -> pd.DataFrame:
+    """Coverage in groups of rows, with its error.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `with_kinds`.
+    groups : list of str
+        Columns.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by separation, n, weight, method, parameter and level:
-        covered, error, bias, missing (shares), far (whether coverage is more
-        than three standard errors from the level).
+        Indexed by the groups: covered, samples, error (standard error; the intervals of one sample count as one
+        observation, since they go together), missing (share without an interval), within (`BETWEEN`).
     """
-    groups = table.groupby(["separation", "n", "weight", "method", "parameter", "level"])
-    found = groups.agg(
-        covered=("covered", "mean"), samples=("covered", "size"), missing=("low", lambda low: low.isna().mean())
-    )
-    level = found.index.get_level_values("level")
-    found["error"] = np.sqrt(level * (1 - level) / found["samples"])
-    found["far"] = abs(found["covered"] - level) > 3 * found["error"]
-    off = groups.agg(estimate=("estimate", "mean"), spread=("estimate", "std"), truth=("truth", "first"))
-    found["bias"] = (off["estimate"] - off["truth"]) / off["spread"]
-    return found.drop(columns="samples")
+    sample = ["separation", "n", "concentration", "found", "replicate"]
+    rows = table.assign(missing=table["low"].isna())
+    each = rows.groupby([*groups, *(name for name in sample if name not in groups)], sort=False)
+    means = each[["covered", "missing"]].mean().groupby(level=groups, sort=False)
+    found = means.mean().assign(samples=means.size(), error=means["covered"].std() / np.sqrt(means.size()))
+    return found.assign(within=found["covered"].between(*BETWEEN))
 
 
-def coverage_by_method(found: pd.DataFrame) -> pd.DataFrame:
-    """Coverage, missing intervals and coverage far from its level, averaged over the scenarios.
+def coverage_of_kinds(table: pd.DataFrame) -> pd.DataFrame:
+    """Coverage by number of components (given or found), method and kind of quantity; `table` from `with_kinds`."""
+    return coverage_by(table, ["number", "method", "kind"])
+
+
+def coverage_of_strata(table: pd.DataFrame) -> pd.DataFrame:
+    """Coverage by number of components, method and each value of each of what makes a mixture hard; `table` from `with_kinds`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `coverage_by`, the third level of the index called stratum.
+    """
+    parts = []
+    for column, words in STRATUM.items():
+        part = coverage_by(
+            table.assign(stratum=table[column].map(words.format)), ["number", "method", "stratum", column]
+        )
+        parts.append(part.droplevel(column).sort_index(level="stratum", sort_remaining=False))
+    return pd.concat(parts)
+
+
+def judge_coverage(parts: pd.DataFrame, prob: float = 0.99) -> dict[str, Any]:
+    """Whether the posterior's coverage is as it should be in all of these parts.
 
     Parameters
     ----------
-    found : pandas.DataFrame
-        From `summarise_coverage`.
+    parts : pandas.DataFrame
+        From `coverage_of_kinds` and `coverage_of_strata`, run together.
+    prob : float
+        That all parts are found exact if all are.
+
+    Returns
+    -------
+    dict
+        By method, of the posterior's: parts, within (how many lie in `BETWEEN`), lowest, highest, largest_z (difference
+        from the level in standard errors), limit (of it, shared out among the parts) and exact (whether it is kept).
     """
-    return found.groupby(["method", "level"])[["covered", "missing", "far"]].mean()
+    found = {}
+    for method, rows in parts.groupby(level="method", sort=False):
+        z = (rows["covered"] - LEVEL) / np.sqrt(LEVEL * (1 - LEVEL) / rows["samples"])
+        limit = float(stats.norm.isf((1 - prob) / 2 / len(rows)))
+        found[method] = {
+            "parts": len(rows),
+            "within": int(rows["within"].sum()),
+            "lowest": float(rows["covered"].min()),
+            "highest": float(rows["covered"].max()),
+            "largest_z": float(z[z.abs().idxmax()]),
+            "limit": limit,
+            "exact": bool(z.abs().max() <= limit),
+        }
+    return found
 
 
-def bias_by_method(found: pd.DataFrame) -> pd.DataFrame:
-    """Bias of each estimate: one row a scenario and parameter, one column a method."""
-    return found["bias"].xs(LEVELS[0], level="level").unstack("method")
-
-
-class TopLevel(NamedTuple):
-    """What became of the intervals of the highest level, over scenarios and parameters.
-
-    Attributes
-    ----------
-    level : float
-    cases : int
-    em_failed : int
-        Cases in which EM's coverage is more than three standard errors too low.
-    posterior_failed : int
-    rescued : int
-        Cases in which EM's fails and the posterior's does not.
-    worst : dict
-        Where EM's coverage is lowest: separation, n, weight, parameter, em, posterior.
-    posterior_lowest : float
-    em_missing : float
-        Share of fits that left no interval.
-    """
-
-    level: float
-    cases: int
-    em_failed: int
-    posterior_failed: int
-    rescued: int
-    worst: dict[str, Any]
-    posterior_lowest: float
-    em_missing: float
-
-
-def compare_intervals(found: pd.DataFrame) -> TopLevel:
-    """`TopLevel` of a summary from `summarise_coverage`."""
-    level = max(LEVELS)
-    em, posterior = (found.xs((method, level), level=("method", "level")) for method in ("EM", "posterior"))
-    em_short, posterior_short = (each["covered"] < level - 3 * each["error"] for each in (em, posterior))
-    place = em["covered"].idxmin()
-    worst = dict(zip(em.index.names, place, strict=True)) | {
-        "em": em["covered"][place],
-        "posterior": posterior["covered"][place],
-    }
-    return TopLevel(
-        level,
-        len(em),
-        int(em_short.sum()),
-        int(posterior_short.sum()),
-        int((em_short & ~posterior_short).sum()),
-        worst,
-        posterior["covered"].min(),
-        em["missing"].mean(),
-    )
+def number_found(table: pd.DataFrame) -> float:
+    """The share of samples in which the number of components that was found is the true one; `table` from `cover`."""
+    one = table[table["found"]].drop_duplicates(["separation", "n", "concentration", "replicate"])
+    return float(one["right"].mean())
