@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
+from mixture.bayes.draws import posterior_draws
 from mixture.bayes.gibbs import sample_by_gibbs
-from mixture.bayes.model import posterior_draws
 from mixture.bayes.target import log_posterior
 from mixture.components import Components
 from mixture.em import fit_em_proper

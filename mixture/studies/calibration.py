@@ -28,8 +28,9 @@ from arviz_stats.base import array_stats
 from mixture.atomic import write_atomically
 from mixture.bayes.chains import Stop
 from mixture.bayes.components_unknown import tuned_chains
+from mixture.bayes.draws import posterior_draws
 from mixture.bayes.gibbs import sample_by_gibbs
-from mixture.bayes.model import Priors, posterior_draws
+from mixture.bayes.priors import Priors
 from mixture.components import Components, mixture_log_likelihood
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample

@@ -146,15 +146,17 @@ def em_intervals(sample, k: int, rng: np.random.Generator) -> dict[str, tuple[fl
     return ends
 
 
-def cover(folder: str | os.PathLike, grid: list[Stratum], samples: int = 150, seed: int = 20160508) -> pd.DataFrame:
+def cover(
+    folder: str | os.PathLike, grid: list[Stratum], samples: int = 250, found_samples: int = 75, seed: int = 20160508
+) -> pd.DataFrame:
     """Coverage over strata, on all cores of this machine; see `fit_many`.
 
     Parameters
     ----------
     folder : path-like
     grid : list of Stratum
-    samples : int
-        Of each stratum.
+    samples, found_samples : int
+        Of each stratum where the number of components is given, and where it is found, which takes much longer.
     seed : int
 
     Returns
@@ -162,6 +164,8 @@ def cover(folder: str | os.PathLike, grid: list[Stratum], samples: int = 150, se
     pandas.DataFrame
         The rows of `cover_truth`; also in coverage.parquet.
     """
-    table = fit_many(folder, __name__, grid, samples, cover_truth, seed)
+    given, found = ([stratum for stratum in grid if stratum.found is each] for each in (False, True))
+    parts = [(given, samples), (found, found_samples)]
+    table = pd.concat([fit_many(folder, __name__, some, number, cover_truth, seed) for some, number in parts if some])
     write_atomically(Path(folder) / "coverage.parquet", table.to_parquet)
     return table

@@ -16,10 +16,12 @@ import pandas as pd
 from arviz_stats.base import array_stats
 from scipy import optimize
 
+from mixture.bayes.draws import posterior_draws
 from mixture.bayes.gibbs import sample_by_gibbs
-from mixture.bayes.model import build_model, posterior_draws
+from mixture.bayes.model import build_model
 from mixture.bayes.modes import Modes, find_modes
-from mixture.bayes.nuts import sample_posterior, starting_points
+from mixture.bayes.nuts import starting_points
+from mixture.bayes.pymc_sampling import sample_posterior
 from mixture.bayes.target import Target
 from mixture.components import NAMES, Components
 from mixture.data.simulate import random_stream

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from mixture.bayes.model import Priors, choose_priors
+from mixture.bayes.priors import Priors, choose_priors
 from mixture.data.sample import Sample
 
 DATA = Path(__file__).resolve().parents[2] / "data"

@@ -19,8 +19,8 @@ import numpy as np
 from arviz_stats.base import array_stats
 
 from mixture.atomic import write_atomically, write_json
+from mixture.bayes.draws import posterior_draws
 from mixture.bayes.gibbs import sample_by_gibbs
-from mixture.bayes.model import posterior_draws
 from mixture.bayes.target import Target
 from mixture.components import NAMES, Components
 from mixture.data.simulate import random_stream

@@ -20,6 +20,7 @@ SAMPLER = ("mixture.bayes.gibbs", "mixture.bayes.components_unknown", "mixture.b
 # Where what a result rests on decides no number: words, figures, how files are written.
 NOT_COUNTED = (
     "mixture/messages.py",
+    "mixture/parallel.py",
     "mixture/atomic.py",
     "mixture/code_hash.py",
     "mixture/studies/stored.py",
