@@ -30,7 +30,7 @@ export PARAMS DATA COLUMN COUNTS LOWER UPPER UNIT MISSING K KMAX DRAWS TUNE OUT 
 
 .DEFAULT_GOAL := help
 .PHONY: help setup report reports sweep reproduce index figures lab notebooks lint test test-slow test-all lock clean \
-        bench studies calibrate coverage
+        bench studies calibrate coverage references failing-fit peers documents
 
 help:
 	@echo "make report            also: make report PARAMS=params/faithful.yml"
@@ -116,13 +116,31 @@ studies: $(READY)  ## run the studies of the post's claims, with their sweeps, a
 	cd notebooks && $(ONE_THREAD) ../$(PYTHON) -m nbconvert --to notebook --inplace --execute $(STUDIES)
 	cd notebooks && $(CLEAN_STORED) $(STUDIES)
 
-calibrate: $(READY)  ## run the study of calibration: 1,500 fits to samples whose truth is known
-	cd notebooks && $(ONE_THREAD) ../$(PYTHON) -m nbconvert --to notebook --inplace --execute study_calibration.ipynb
-	cd notebooks && $(CLEAN_STORED) study_calibration.ipynb
+# A notebook of a study run where it stands, its outputs stored, and what the documents say of it written anew.
+define run_study
+	cd notebooks && $(ONE_THREAD) ../$(PYTHON) -m nbconvert --to notebook --inplace --execute $(1).ipynb
+	cd notebooks && $(CLEAN_STORED) $(1).ipynb
+	$(PYTHON) -m benchmarks.documents
+endef
 
-coverage: $(READY)  ## run the study of the intervals' coverage
-	cd notebooks && $(ONE_THREAD) ../$(PYTHON) -m nbconvert --to notebook --inplace --execute study_coverage.ipynb
-	cd notebooks && $(CLEAN_STORED) study_coverage.ipynb
+calibrate: $(READY)  ## run the study of calibration: 3,500 fits to samples whose truth is known, half an hour
+	$(call run_study,study_calibration)
+
+coverage: $(READY)  ## run the study of the intervals' coverage, half an hour
+	$(call run_study,study_coverage)
+
+references: $(READY)  ## make the reference posteriors of references/ anew, and their study
+	$(ONE_THREAD) $(PYTHON) -m mixture.studies.references
+	$(call run_study,study_references)
+
+failing-fit: $(READY)  ## run the study of a fit that fails on purpose
+	$(call run_study,study_failing_fit)
+
+peers: .venv-peers/.ready  ## fit the hard samples by other samplers too, and store how they fared
+	$(ONE_THREAD) .venv-peers/bin/python -m benchmarks.peers
+
+documents: $(READY)  ## write what the documents say of stored results
+	$(PYTHON) -m benchmarks.documents
 
 lock: | $(UV)  ## pin pyproject.toml's dependencies anew, the benchmarks' own apart
 	$(PIN) --output-file requirements.lock pyproject.toml

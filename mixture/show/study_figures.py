@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mixture.components import NAMES
 from mixture.show import figures
 
 
@@ -158,52 +157,110 @@ def draw_forecast(pairs: pd.DataFrame, sensitive: float) -> Figure:
 
 
 def draw_rank_differences(differences: pd.DataFrame) -> Figure:
-    """A panel for each model and parameter: the ranks' difference from uniform within its band; from `rank_differences`."""
-    models, parameters = (list(dict.fromkeys(differences[name])) for name in ("model", "parameter"))
-    figure, axes = plt.subplots(len(models), len(parameters), figsize=(13, 6), sharex=True, sharey=True, squeeze=False)
-    for (model, parameter), curve in differences.groupby(["model", "parameter"]):
-        row = models.index(model)
-        ax = axes[row, parameters.index(parameter)]
-        ax.fill_between(curve["rank"], curve["low"], curve["high"], color="0.88")
-        ax.plot(curve["rank"], curve["difference"], color=figures.colour(row), lw=1)
-    for ax, parameter in zip(axes[0], parameters, strict=True):
-        ax.set_title(parameter)
-    for ax, model in zip(axes[:, 0], models, strict=True):
-        ax.set_ylabel(f"{model}\nECDF difference")
+    """A panel for each case: its quantities' ranks' difference from uniform, within their band; from `rank_differences`."""
+    cases = list(dict.fromkeys(differences["case"]))
+    rows = -(-len(cases) // 4)
+    figure, axes = plt.subplots(rows, 4, figsize=(13, 2.9 * rows), sharex=True, sharey=True, squeeze=False)
+    for ax, case in zip(axes.flat, cases):
+        some = differences[differences["case"] == case]
+        for _, curve in some.groupby("quantity", sort=False):
+            ax.plot(curve["rank"], curve["difference"], color=figures.colour(0), lw=0.8, alpha=0.7)
+        ax.fill_between(curve["rank"], curve["low"], curve["high"], color="0.88")  # one for all that have as many fits
+        ax.set_title(f"{case}: {some['quantity'].nunique()} quantities", fontsize=10)
+    for ax in axes.flat[len(cases) :]:
+        ax.set_axis_off()
     figure.supxlabel("rank of the truth")
+    figure.supylabel("ECDF less uniform")
     return figure
 
 
-def draw_scenarios(found: pd.DataFrame) -> Figure:
-    """A panel for each scenario: coverage of each parameter by both methods, at every level; from `summarise_coverage`."""
-    found = found.reset_index()
-    panels = found.groupby(["n", "separation", "weight"])
-    across = max(1, len(panels) // found["n"].nunique())
-    figure, axes = plt.subplots(found["n"].nunique(), across, figsize=(13, 6), sharex=True, sharey=True, squeeze=False)
-    for ax, ((n, separation, weight), rows) in zip(axes.flat, panels, strict=True):
-        _draw_scenario(ax, rows)
-        ax.set_title(f"N = {n}, {separation:g} sds apart, weight {weight:g}", fontsize=9)
-    axes[0, 0].legend(frameon=False)
-    figure.supylabel("share of intervals that hold the truth")
+def draw_strata(parts: pd.DataFrame, level: float, between: tuple[float, float]) -> Figure:
+    """Coverage in each stratum, with two standard errors: a panel where the number is given, one where it is found.
+
+    Parameters
+    ----------
+    parts : pandas.DataFrame
+        From `coverage_of_strata`.
+    level : float
+        The intervals' own probability.
+    between : tuple of float
+        What coverage is to lie in.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(12, 4), sharey=True)
+    for ax, number in zip(axes, ("given", "found"), strict=True):
+        some = parts.xs(number, level="number")
+        strata = list(dict.fromkeys(some.index.get_level_values("stratum")))
+        ax.axvspan(*between, color="0.92")
+        ax.axvline(level, color=figures.TRUTH, linestyle=":")
+        for i, (method, rows) in enumerate(some.groupby(level="method", sort=False)):
+            rows = rows.droplevel("method").loc[strata]
+            place = np.arange(len(strata)) + 0.2 * (i - 1)
+            colour = figures.EM if method == "EM" else figures.CHAIN[i]
+            ax.errorbar(rows["covered"], place, xerr=2 * rows["error"], fmt="o", ms=4, lw=1, label=method, color=colour)
+        ax.set(title=f"K {number}", xlabel="share of intervals that hold the truth")
+    axes[0].set_yticks(range(len(strata)), strata)
+    axes[0].invert_yaxis()
+    axes[0].legend(frameon=False, fontsize=9)
     return figure
 
 
-def _draw_scenario(ax, rows):
-    levels = sorted(rows["level"].unique())
-    parameters = sorted(rows["parameter"].unique(), key=lambda name: (NAMES.index(name.partition("[")[0]), name))
-    places = np.arange(len(parameters))
-    for level in levels:
-        ax.axhline(level, color="0.8", lw=0.8, zorder=0)
-        for i, method in enumerate(("posterior", "EM")):
-            each = rows[(rows["method"] == method) & (rows["level"] == level)].set_index("parameter").loc[parameters]
-            ax.errorbar(
-                places + 0.2 * i - 0.1,
-                each["covered"],
-                3 * each["error"],
-                fmt="os"[i],
-                ms=4,
-                lw=0.6,
-                color=figures.colour(i),
-                label=method if level == levels[0] else None,
-            )
-    ax.set_xticks(places, parameters, rotation=60)
+def draw_way(ways: dict[str, pd.DataFrame]) -> Figure:
+    """The log density on ways between two modes, by what the way is called; from `way_between`."""
+    figure, ax = plt.subplots(figsize=(8, 4))
+    highest = max(way["log_density"].max() for way in ways.values())
+    for k, (name, way) in enumerate(ways.items()):
+        ax.plot(way["position"], way["log_density"] - highest, color=figures.colour(k), label=name)
+    for place, mode in ((0, "first mode"), (1, "second mode")):
+        ax.axvline(place, color=figures.TRUTH, linestyle=":", linewidth=1)
+        ax.text(place, 1.5, mode, ha="center", fontsize=9)
+    lowest = min(way[way["position"].between(0, 1)]["log_density"].min() for way in ways.values()) - highest
+    ax.set(
+        ylim=(1.15 * lowest, 4),
+        xlabel="position between the modes",
+        ylabel="log density, less the highest",
+        title="Two modes and a wall",
+    )
+    ax.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def draw_attempts(sds: dict[str, np.ndarray]) -> Figure:
+    """A panel for each attempt: four chains of a standard deviation, draw by draw.
+
+    Parameters
+    ----------
+    sds : dict of str to ndarray, shape (chain, draw)
+        Data units.
+    """
+    figure, axes = plt.subplots(1, len(sds), figsize=(13, 3.2), sharey=True, squeeze=False)
+    for ax, (name, chains) in zip(axes[0], sds.items(), strict=True):
+        every = max(1, chains.shape[1] // 500)
+        for c, chain in enumerate(chains):
+            at = np.arange(0, len(chain), every)
+            ax.semilogy(at, chain[at], ".", ms=1.5, color=figures.CHAIN[c % len(figures.CHAIN)], rasterized=True)
+        ax.set(xlabel="draw")
+        ax.set_title(name, fontsize=10)
+    axes[0][0].set_ylabel("sd of the component\nwith the smaller mean")
+    return figure
+
+
+def draw_reference_means(means: dict[str, np.ndarray]) -> Figure:
+    """A panel for each posterior: the marginal density of each component's mean.
+
+    Parameters
+    ----------
+    means : dict of str to ndarray, shape (S, K)
+        Data units, by increasing mean.
+    """
+    rows = -(-len(means) // 4)
+    figure, axes = plt.subplots(rows, 4, figsize=(13, 2.7 * rows), squeeze=False)
+    for ax, (name, draws) in zip(axes.flat, means.items()):
+        bins = np.linspace(*np.quantile(draws, [0.002, 0.998]), 120)
+        for k in range(draws.shape[1]):
+            ax.hist(draws[:, k], bins, density=True, histtype="step", color=figures.colour(k))
+        ax.set_title(name.replace("_", " "), fontsize=10)
+        ax.set_yticks([])
+    for ax in axes.flat[len(means) :]:
+        ax.set_axis_off()
+    figure.supxlabel("mean of a component (data units)")
+    return figure

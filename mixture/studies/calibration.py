@@ -16,7 +16,7 @@ This module holds only what the stored ranks depend on; `rank_uniformity` judges
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +36,7 @@ from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
 from mixture.data.simulate import random_stream
 from mixture.em import fit_em_proper
+from mixture.messages import InputError
 from mixture.studies.many_fits import fit_many
 
 RANKED_DRAWS = 100  # that the truth is ranked among: no fit may have fewer effective draws, of anything
@@ -206,6 +207,32 @@ def effective_draws(draws: np.ndarray) -> float:
     return float(array_stats.ess(draws, method="bulk")) if np.ptp(draws) > 0 else float(draws.size)
 
 
+def fit_truth[T](
+    case: Case, rng: np.random.Generator, fit: Callable[[Case, Sample, np.random.Generator], T]
+) -> tuple[Truth, T]:
+    """A truth, and what `fit` makes of its sample.
+
+    A sample in which EM collapses is refused, as by a report, and another truth is drawn. That is a choice by the sample
+    alone, which leaves the truth of any other sample what it is: one more draw from the posterior.
+    """
+    while True:
+        truth = case.draw(rng)
+        try:
+            return truth, fit(case, truth.sample, rng)
+        except InputError:
+            continue
+
+
+def fit_long_enough(case: Case, sample: Sample, rng: np.random.Generator) -> tuple[int, dict[str, np.ndarray]]:
+    """The draws of a fit that has enough effective ones, and how often it was made twice as long."""
+    fit = fit_unknown if case.unknown else fit_known
+    for longer in range(MOST_LONGER + 1):
+        drawn = fit(case, sample, rng, longer)
+        if min(map(effective_draws, drawn.values())) >= RANKED_DRAWS:
+            break
+    return longer, drawn
+
+
 def rank_truth(case: Case, replicate: int, seed: int) -> list[dict[str, Any]]:
     """Draw a truth, simulate, fit for as long as it takes, and rank the truth.
 
@@ -216,19 +243,14 @@ def rank_truth(case: Case, replicate: int, seed: int) -> list[dict[str, Any]]:
         whole fit), longer (how often the fit was made twice as long), seconds.
     """
     rng, begun = random_stream(seed, f"{case.name} {replicate}"), time.perf_counter()
-    truth = case.draw(rng)
+    truth, (longer, drawn) = fit_truth(case, rng, fit_long_enough)
     true = shared_quantities(truth.sample, truth.components) | {
         "K": len(truth.components.means),
         "K filled": truth.filled,
     }
     if not case.unknown:
         true = quantities(truth.sample, truth.components)
-    fit = fit_unknown if case.unknown else fit_known
-    for longer in range(MOST_LONGER + 1):
-        drawn = fit(case, truth.sample, rng, longer)
-        sizes = {name: effective_draws(each) for name, each in drawn.items()}
-        if min(sizes.values()) >= RANKED_DRAWS:
-            break
+    sizes = {name: effective_draws(each) for name, each in drawn.items()}
     about = {"case": case.name, "replicate": replicate, "longer": longer, "seconds": time.perf_counter() - begun}
     rows = []
     for name, each in drawn.items():

@@ -27,6 +27,7 @@ from arviz_stats.base import array_stats
 from scipy import special
 
 from mixture.atomic import write_atomically
+from mixture.data.sample import Sample
 from mixture.data.simulate import random_stream
 from mixture.em import em_standard_errors, fit_em_proper
 from mixture.studies.calibration import (
@@ -34,9 +35,9 @@ from mixture.studies.calibration import (
     Case,
     effective_draws,
     fit_known,
+    fit_truth,
     fit_unknown,
     quantities,
-    shared_quantities,
 )
 from mixture.studies.many_fits import fit_many
 
@@ -104,24 +105,13 @@ def cover_truth(stratum: Stratum, replicate: int, seed: int) -> list[dict[str, A
         the fit's quantities).
     """
     case, rng = stratum.case, random_stream(seed, f"{stratum} {replicate}")
-    truth = case.draw(rng)
-    right = True
-    if stratum.found:
-        drawn = fit_unknown(case, truth.sample, rng, LONGER)
-        true = shared_quantities(truth.sample, truth.components)
-        found = int(np.bincount(drawn.pop("K filled").astype(int).ravel()).argmax())
-        del drawn["K"]
-        right = found == len(truth.components.means)
-        if right:
-            named = Case(case.name, k=found, **{name: getattr(case, name) for name in GIVEN})
-            drawn |= fit_known(named, truth.sample, rng, LONGER)
-            true = quantities(truth.sample, truth.components)
-    else:
-        drawn, true = fit_known(case, truth.sample, rng, LONGER), quantities(truth.sample, truth.components)
+    truth, (found, drawn, ends) = fit_truth(case, rng, _fit_found if stratum.found else _fit_given)
+    true, right = quantities(truth.sample, truth.components), found == len(truth.components.means)
+    # Components that do not exist have no truth; nobody reports an interval of the log likelihood.
+    drawn = {name: draws for name, draws in drawn.items() if (right or "[" not in name) and name != "log likelihood"}
     ess = min(map(effective_draws, drawn.values()))
-    ends = [(name, method, *each) for name, draws in drawn.items() for method, each in intervals_of(draws).items()]
-    if not stratum.found:
-        ends += [(name, "EM", *each) for name, each in em_intervals(truth.sample, case.k, rng).items()]
+    ends = [(name, "EM", *each) for name, each in ends.items()]
+    ends += [(name, method, *each) for name, draws in drawn.items() for method, each in intervals_of(draws).items()]
     about = {"separation": stratum.separation, "n": stratum.n, "concentration": stratum.concentration}
     about |= {"found": stratum.found, "replicate": replicate, "right": right, "ess": ess}
     return [
@@ -134,7 +124,22 @@ def cover_truth(stratum: Stratum, replicate: int, seed: int) -> list[dict[str, A
 GIVEN = ("n", "mean_sd", "family", "sd_scale", "concentration")  # of a case, for a fit with the number found
 
 
-def em_intervals(sample, k: int, rng: np.random.Generator) -> dict[str, tuple[float, float]]:
+def _fit_given(case, sample, rng):
+    """The number of components, draws by quantity, and EM's intervals."""
+    return case.k, fit_known(case, sample, rng, LONGER), em_intervals(sample, case.k, rng)
+
+
+def _fit_found(case, sample, rng):
+    """The same where the number is found: with its own fit for the components, made whether or not it is the true one."""
+    drawn = fit_unknown(case, sample, rng, LONGER)
+    found = int(np.bincount(drawn["K filled"].astype(int).ravel()).argmax())
+    named = Case(case.name, k=found, **{name: getattr(case, name) for name in GIVEN})
+    components = fit_known(named, sample, rng, LONGER)
+    shared = {name: draws for name, draws in drawn.items() if name not in ("K", "K filled")}
+    return found, {name: draws for name, draws in components.items() if "[" in name} | shared, {}
+
+
+def em_intervals(sample: Sample, k: int, rng: np.random.Generator) -> dict[str, tuple[float, float]]:
     """EM's asymptotic intervals of the free parameters, by name."""
     em = fit_em_proper(sample, k, rng, EM_STARTS)
     errors, reach = em_standard_errors(sample, em), special.ndtri((1 + LEVEL) / 2)

@@ -68,6 +68,12 @@ def by_parameter(draws: Components) -> dict[str, np.ndarray]:
     }
 
 
+def components_of(draws: dict[str, np.ndarray]) -> Components:
+    """The inverse of `by_parameter`: shape (chain, draw, K)."""
+    k = len(draws) // len(NAMES)
+    return Components(*(np.stack([draws[f"{name}[{i + 1}]"] for i in range(k)], axis=-1) for name in NAMES))
+
+
 def diagnose(draws: dict[str, np.ndarray]) -> dict[str, Any]:
     """What posteriordb records of draws, parameter by parameter.
 

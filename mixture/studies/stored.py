@@ -33,7 +33,6 @@ STUDIES = {
     "coverage": (("mixture.studies.coverage",), "make coverage"),
     "references": (("mixture.studies.references",), "make references"),
     "failing_fit": (("mixture.studies.failing_fit",), "make failing-fit"),
-    "peers": (("mixture.studies.peers",), "make peers"),
 }
 
 

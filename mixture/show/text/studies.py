@@ -214,33 +214,67 @@ def forecast_text(caught: float, false: float, missed: int, correlation: float) 
 
 
 @wording
-def recipe_text(
-    fits: int, n: int, mean_sd: float, sd_median: float, concentration: float, draws: int, tune: int
-) -> str:
-    """The priors that truths are drawn from, and the fits; arguments as the attributes of `Recipe`."""
-    return (
-        rf"$\mu_k \sim \mathrm{{Normal}}(0, {mean_sd:g})$, "
-        rf"$\log \sigma_k \sim \mathrm{{Normal}}(\log {sd_median:g}, 1)$, "
-        rf"$w \sim \mathrm{{Dirichlet}}({concentration:g}, {concentration:g})$; {fits} truths, {n} values each, "
-        f"one chain of {draws} draws after {tune} for tuning."
-    )
+def cases_table(cases: list[dict[str, Any]]) -> pd.DataFrame:
+    """The cases of a calibration: their priors and their data; each as the attributes of `Case`."""
+    family = {
+        "lognormal": "lognormal, median {:g}",
+        "hierarchical": "hierarchical, range {:g}",
+        "uniform": "uniform to {:g}",
+    }
+    return pd.DataFrame(
+        [
+            {
+                "case": case["name"],
+                "components": f"1 to {case['k']}" if case["unknown"] else str(case["k"]),
+                "N": case["n"],
+                "means": "; ".join(f"Normal({center:g}, {case['mean_sd']:g})" for center in case["mean_centers"]),
+                "sds": family[case["family"]].format(case["sd_scale"]) + (" / K" if case["by_number"] else ""),
+                "data": f"cells of {case['cell_width']:g}" if case["cell_width"] else "values",
+            }
+            for case in cases
+        ]
+    ).set_index("case")
 
 
 @caption
-def ranks_caption(difference: float, parameter: str, model: str) -> str:
+def ranks_caption(difference: float, quantity: str, case: str) -> str:
     """Below the panels of ranks: the largest difference, signed, and where it is."""
-    return f"The largest difference is {difference:+.3f}, for {parameter} in the {model} model."
+    return f"The largest difference is {difference:+.3f}, for {quantity} in the case {case}."
 
 
 @wording
 def ranks_alt(panels: int) -> str:
     """For who cannot see the panels of ranks."""
-    return f"A grid of {panels} panels: one line each around zero, within a grey band where calibrated."
+    return f"{panels} panels: a line around zero for each quantity, within a grey band where calibrated."
+
+
+@wording
+def lengths_text(fits: int, ranked: int, smallest: float, short: int, longer: int) -> str:
+    """Whether all fits were long enough for their ranks to count.
+
+    Parameters
+    ----------
+    fits : int
+        Of all cases.
+    ranked : int
+        Draws that a truth is ranked among.
+    smallest : float
+        The smallest effective size of any quantity in any fit.
+    short, longer : int
+        Fits with fewer effective draws than that, and fits that were made longer so as not to have fewer.
+    """
+    if short:
+        state = f"**{short} of {fits:,} fits are too short**: they have fewer effective draws than their truth is ranked among"
+    else:
+        state = (
+            f"Every one of {fits:,} fits has more effective draws, of every quantity, than its truth is ranked among"
+        )
+    return f"{state} ({ranked}); the fewest are {smallest:.0f}. {longer:,} fits were made longer to get there."
 
 
 @wording
 def calibration_text(verdict: pd.DataFrame, prob: float) -> str:
-    """Whether each model is calibrated.
+    """Whether the sampler is calibrated in each case.
 
     Parameters
     ----------
@@ -250,14 +284,14 @@ def calibration_text(verdict: pd.DataFrame, prob: float) -> str:
         That the bands hold all of calibrated ranks.
     """
     lines = []
-    for model, rows in verdict.groupby("model", sort=False):
+    for case, rows in verdict.groupby("case", sort=False):
         failed = rows[~rows["passed"]]
         state = "calibrated" if failed.empty else "NOT calibrated"
         left = "".join(
-            f"; {row.parameter} leaves its band at rank {row.at:.2f} by {row.largest_difference:+.3f}"
+            f"; {row.quantity} leaves its band, by {row.largest_difference:+.3f} at rank {row.at:.2f} at the most"
             for row in failed.itertuples()
         )
-        lines.append(f"- The **{model}** model is **{state}**{left}.")
+        lines.append(f"- **{case}**: **{state}** in {len(rows)} quantities{left}.")
     every = "All" if verdict["passed"].all() else "Not all"
     return "\n".join(lines) + (
         f"\n\n{every} {len(verdict)} distributions of ranks lie within their bands, which hold all of "
@@ -268,58 +302,61 @@ def calibration_text(verdict: pd.DataFrame, prob: float) -> str:
 # -- coverage ---------------------------------------------------------------------------------
 
 
+@wording
+def coverage_table(parts: pd.DataFrame) -> pd.DataFrame:
+    """Coverage with its standard error, a row each part; `parts` from `coverage_of_kinds` or `coverage_of_strata`."""
+    return pd.DataFrame(
+        {
+            "coverage": [f"{row.covered:.1%} ± {row.error:.1%}" for row in parts.itertuples()],
+            "samples": parts["samples"].map("{:,}".format),
+            "no interval": parts["missing"].map("{:.1%}".format),
+        },
+        index=parts.index,
+    )
+
+
 @caption
-def coverage_caption(posterior_far: float, em_far: float) -> str:
-    """Below the panels of coverage: the shares of cases further from their level than chance explains."""
-    return (
-        f"Coverage is further from its level than chance explains in {posterior_far:.0%} of the cases for the posterior, "
-        f"in {em_far:.0%} for EM."
-    )
+def coverage_caption(lowest: float, highest: float, em_lowest: float) -> str:
+    """Below the panels of coverage: the posterior's lowest and highest, by equal tails, and EM's lowest."""
+    return f"The posterior's intervals of equal tails hold {lowest:.1%} to {highest:.1%}; EM's, {em_lowest:.1%} at the worst."
 
 
 @wording
-def coverage_alt(panels: int, levels: list[float]) -> str:
+def coverage_alt(strata: int) -> str:
     """For who cannot see the panels of coverage."""
-    return (
-        f"{panels} panels of coverage by parameter, levels {', '.join(f'{level:.0%}' for level in levels)}, posterior and "
-        "EM side by side."
-    )
+    return f"Two panels, K given and K found: coverage in {strata} strata with error bars, by method, around 95%."
 
 
 @wording
-def coverage_text(top: dict[str, Any], posterior_bias: float, em_bias: float) -> str:
+def coverage_text(
+    judged: dict[str, Any], level: float, between: list[float], found_right: float, smallest_ess: float
+) -> str:
     """Which intervals hold what they promise.
 
     Parameters
     ----------
-    top : TopLevel
-        From `compare_intervals`, as a dict.
-    posterior_bias, em_bias : float
-        The largest, in units of an estimate's spread.
+    judged : dict
+        From `judge_coverage`, by method.
+    level : float
+    between : list of float
+        What coverage is to lie in.
+    found_right : float
+        Share of the samples in which the number found is the true one.
+    smallest_ess : float
+        Of any fit.
     """
-    worst, cases = top["worst"], top["cases"]
-    if top["em_failed"]:
-        em = (
-            f"EM's {top['level']:.0%} intervals **fail** in {top['em_failed']} of {cases} cases; the posterior's hold in "
-            f"{top['rescued']} of these."
+    lines = []
+    for method, each in judged.items():
+        inside = f"within {between[0]:.0%} to {between[1]:.0%} in {each['within']} of {each['parts']} parts"
+        exact = f"largest difference {each['largest_z']:+.1f} standard errors, limit {each['limit']:.1f}"
+        state = "hold" if each["exact"] else "do **not** hold"
+        lines.append(
+            f"- **{method}**: {each['lowest']:.1%} to {each['highest']:.1%}, {inside}; the intervals {state} their {level:.0%} "
+            f"as far as chance tells ({exact})."
         )
-    else:
-        em = f"EM's {top['level']:.0%} intervals hold in all {cases} cases."
-    lowest = (
-        f"EM's coverage is lowest for {worst['parameter']} with N = {worst['n']:g}, {worst['separation']:g} sds apart, "
-        f"weight {worst['weight']:g}: {worst['em']:.0%}, the posterior's there {worst['posterior']:.0%}. No interval "
-        f"could be had from EM in {top['em_missing']:.1%} of the fits."
-    )
-    if top["posterior_failed"]:
-        posterior = (
-            f"The posterior's intervals **fail** too, in {top['posterior_failed']} of {cases} cases, lowest "
-            f"{top['posterior_lowest']:.0%}."
-        )
-    else:
-        posterior = "The posterior's intervals hold everywhere."
-    return (
-        f"{em} {lowest} {posterior} The largest bias is {posterior_bias:.2f} of an estimate's spread for the posterior's "
-        f"mean and {em_bias:.2f} for EM."
+    return "\n".join(lines) + (
+        f"\n\nThe number of components that was found is the true one in {found_right:.0%} of the samples; only these have "
+        f"components to cover. The fewest effective draws of a fit are {smallest_ess:.0f}."
     )
 
 
