@@ -160,7 +160,9 @@ def draw_rank_differences(differences: pd.DataFrame) -> Figure:
     """A panel for each case: its quantities' ranks' difference from uniform, within their band; from `rank_differences`."""
     cases = list(dict.fromkeys(differences["case"]))
     rows = -(-len(cases) // 4)
-    figure, axes = plt.subplots(rows, 4, figsize=(13, 2.9 * rows), sharex=True, sharey=True, squeeze=False)
+    figure, axes = plt.subplots(
+        rows, 4, figsize=(13, 2.9 * rows), sharex=True, sharey=True, squeeze=False, layout="constrained"
+    )
     for ax, case in zip(axes.flat, cases):
         some = differences[differences["case"] == case]
         for _, curve in some.groupby("quantity", sort=False):
@@ -253,7 +255,7 @@ def draw_reference_means(means: dict[str, np.ndarray]) -> Figure:
         Data units, by increasing mean.
     """
     rows = -(-len(means) // 4)
-    figure, axes = plt.subplots(rows, 4, figsize=(13, 2.7 * rows), squeeze=False)
+    figure, axes = plt.subplots(rows, 4, figsize=(13, 2.7 * rows), squeeze=False, layout="constrained")
     for ax, (name, draws) in zip(axes.flat, means.items()):
         bins = np.linspace(*np.quantile(draws, [0.002, 0.998]), 120)
         for k in range(draws.shape[1]):

@@ -33,6 +33,7 @@ CHAINS, DRAWS, SEED = 10, 1000, 20160508
 SPACINGS = (20, 40, 80, 160)  # draws of the sampler to one of a reference: the first with which all checks pass
 ESS_BOUNDS, RHAT_LIMIT, LAG1_LIMIT = (8942, 11058), 1.01, 0.05  # posteriordb's
 MOST_OPERATIONS = 1e11  # of a chain: a run is not to be cut short
+ADDED = "2026-11-26"
 DIGITS = 7  # significant, of a stored draw: its rounding is far below any Monte Carlo error
 TITLES = {
     "galaxies": ("Velocities of galaxies in the Corona Borealis region, 1000 km/s", ["roeder1990density"]),
@@ -187,7 +188,7 @@ def write_reference(
         The draws' info.
     """
     name, (title, sources) = posterior_name(hard), TITLES[hard.data]
-    added = {"added_by": "the project", "added_date": None}
+    added = {"added_by": "the project", "added_date": ADDED}
     write_zipped(folder / "data" / "data" / f"{hard.name}.json.zip", stan_data(hard))
     about = {"name": hard.name, "title": f"{title}; {hard.k} components", "description": title, "keywords": ["mixture"]}
     about |= {"urls": [], "references": sources, "data_file": f"data/data/{hard.name}.json", **added}

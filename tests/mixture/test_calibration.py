@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 import pytensor.tensor as pt
 import pytest
+from planted import plant
 from refitter import Recipe, Refitter, rank_truth, statistics
 from scipy import stats
 
+from mixture.bayes import gibbs, kernels
 from mixture.bayes import model as room
 from mixture.components import Components, mixture_log_likelihood
 from mixture.data.sample import Sample
@@ -201,3 +203,40 @@ def test_the_quantities_that_are_ranked():
     )
     assert np.isclose(found["log likelihood"], mixture_log_likelihood(sample, *one).sum())
     assert np.isclose(found["density at 50%"], mixture_log_likelihood(Sample.of_values([0.0]), *one)[0])
+
+
+# Errors in single moves, whatever the rest of the sampler does about them: the case whose ranks are to tell, the module
+# whose kernels are replaced, and one expression of theirs with what stands in its place.
+PLANTED = {
+    "assignments": (
+        "K = 2",
+        kernels,
+        "threshold, j = rng.random() * total, 0",
+        "threshold, j = rng.random() ** 2 * total, 0",
+    ),
+    "weights": (
+        "K = 2",
+        kernels,
+        "max(rng.standard_gamma(a + n[j]), 1e-290)",
+        "max(rng.standard_gamma(a + 2.0 + n[j]), 1e-290)",
+    ),
+    "sds": ("K = 2", kernels, "prior - n * u - 0.5 * squares", "prior - (n - 6.0) * u - 0.5 * squares"),
+    "split of cells": (
+        "cells",
+        kernels,
+        "share = min(1.0, terms[i, j] / total)",
+        "share = min(1.0, 0.6 * terms[i, j] / total)",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("case, module, right, wrong", PLANTED.values(), ids=PLANTED)
+def test_ranks_find_an_error_planted_in_a_move(case, module, right, wrong, tmp_path, monkeypatch):
+    """With jumps and steps, which are right, beside it: they hide a part of what the wrong move does."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (chosen,) = (each for each in CASES if each.name == case)
+    monkeypatch.setattr(gibbs, "kernels", plant(module, right, wrong, tmp_path))
+    rows = [row for i in range(150) for row in rank_case(chosen, i, 5)]
+    assert not judge_ranks(pd.DataFrame(rows))["passed"].all()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from counts import log_numbers, wide_jumps
 from planted import plant
+from scipy import special
 
 from mixture.bayes import components_unknown as unknown
 from mixture.bayes import kernels, kernels_unknown
@@ -102,6 +103,7 @@ PLANTED = {
     "weights by the counts alone": ("draw_weights(rng, n[:k], a, w[:k])", "draw_weights(rng, n[:k], 0.3 * a, w[:k])", kernels.LOGNORMAL),
     "a jump without the number's prior": ("ratio += new_like + log_numbers[new_k] - log_like - log_numbers[k]", "ratio += new_like - log_like", kernels.HIERARCHICAL),
     "a jump by the proposals of where it leads alone": ("ratio += log_proposal(y,", "0.0 * log_proposal(y,", kernels.LOGNORMAL),
+    "beta of another shape": ("beta = draw_beta(rng, u[:filled], scale) if", "beta = 3.0 * draw_beta(rng, u[:filled], scale) if", kernels.HIERARCHICAL),
     "one component too many": ("weight[j] = log_counts[filled, j]", "weight[j] = log_counts[filled, j] + 0.2 * j", kernels.LOGNORMAL),
 }  # fmt: skip
 
@@ -111,3 +113,21 @@ def test_planted_errors_are_found(right, wrong, family, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     planted = plant(kernels_unknown, right, wrong, tmp_path)
     assert largest_change(planted, family, True, n=4) > PLANTED_LIMIT  # fewer values: more jumps are accepted
+
+
+@pytest.mark.parametrize("left_out", ["number", "ways", "concentration"])
+def test_a_wrong_weight_of_a_number_given_how_many_are_filled_is_found(left_out, monkeypatch):
+    """What the compiled K step is given: without the number's prior, the ways to fill it, or the weights' share."""
+    right = unknown._log_counts
+
+    def wrong(log_prior, a, n):
+        found, k = right(log_prior, a, n), np.arange(MOST + 1)
+        if left_out == "number":
+            return found - np.concatenate([[0.0], log_prior])
+        if left_out == "ways":
+            filled = np.arange(MOST + 1)[:, None]
+            return found - special.gammaln(k + 1) + special.gammaln(np.maximum(k - filled, 0) + 1)
+        return found - np.concatenate([[0.0], special.gammaln(a * k[1:]) - special.gammaln(n + a * k[1:])])
+
+    monkeypatch.setattr(unknown, "_log_counts", wrong)
+    assert largest_change(kernels_unknown, kernels.LOGNORMAL, True, n=4) > PLANTED_LIMIT
