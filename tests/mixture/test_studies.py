@@ -1,27 +1,26 @@
 """What the studies make of their measurements: small tables with known answers."""
 
-import subprocess
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
 from mixture.show import study_figures
+from mixture.show.text import proof
 from mixture.show.text import studies as say
 from mixture.show.text import sweep as say_of_sweep
 from mixture.show.text.wording import FUNCTIONS, wording
 from mixture.studies import (
     assignment_steps,
-    calibration,
     component_counts,
+    failing_fit,
     interval_coverage,
     priors,
     rank_uniformity,
     scaling,
     sweeps,
 )
-from mixture.studies.coverage import LEVELS, Scenario, scenarios
+from mixture.studies.hard_samples import BY_NAME
 
 
 @pytest.fixture(autouse=True)
@@ -313,144 +312,167 @@ def test_the_maps_mark_the_border_and_what_cannot_be_trusted():
 
 
 def ranks_table(fits=200):
-    """One model with uniform ranks, one whose ranks are all small."""
+    """One case with uniform ranks, one whose ranks are all small and whose fits are short."""
     uniform = (np.arange(fits) + 0.5) / fits
     return pd.concat(
         [
             pd.DataFrame(
-                {
-                    "model": model,
-                    "replicate": range(fits),
-                    "parameter": "mu[1]",
-                    "rank": ranks,
-                    "ess": ess,
-                    "seconds": 2.0,
-                }
+                {"case": case, "replicate": range(fits), "quantity": "mu[1]", "rank": ranks}
+                | {"ess": ess, "longer": longer, "seconds": 2.0}
             )
-            for model, ranks, ess in (("marginal", uniform, 150.0), ("latent", uniform**2, 50.0))
+            for case, ranks, ess, longer in (("K = 2", uniform, 150.0, 0), ("cells", uniform**2, 50.0, 6))
         ]
     )
 
 
 def test_rank_differences_stay_in_the_band_where_calibrated():
-    table = ranks_table()
-    differences = rank_uniformity.rank_differences(table)
+    differences = rank_uniformity.rank_differences(ranks_table())
     inside = (
-        differences["difference"].between(differences["low"], differences["high"]).groupby(differences["model"]).all()
+        differences["difference"].between(differences["low"], differences["high"]).groupby(differences["case"]).all()
     )
-    assert inside.to_dict() == {"marginal": True, "latent": False}
-    verdict = rank_uniformity.judge_ranks(table)
-    largest = differences[differences["model"] == "latent"]["difference"].max()
-    assert (
-        verdict.set_index("model")["largest_difference"]["latent"]
-        == pytest.approx(largest)
-        == pytest.approx(0.25, abs=0.01)
-    )
+    assert inside.to_dict() == {"K = 2": True, "cells": False}
+    verdict = rank_uniformity.judge_ranks(ranks_table()).set_index("case")
+    largest = differences[differences["case"] == "cells"]["difference"].max()
+    assert verdict["largest_difference"]["cells"] == pytest.approx(largest) == pytest.approx(0.25, abs=0.01)
 
 
-def test_models_are_summarised_in_their_order():
-    table = ranks_table()
-    summary = rank_uniformity.summarise_models(table, rank_uniformity.judge_ranks(table))
-    assert list(summary.index) == ["marginal", "latent"] and summary["passed"].tolist() == [1, 0]
-    assert summary["fits with ESS of 100 or more"].tolist() == [1.0, 0.0]
+def test_cases_are_summarised_in_their_order():
+    summary = rank_uniformity.summarise_cases(ranks_table(), rank_uniformity.judge_ranks(ranks_table()))
+    assert list(summary.index) == ["K = 2", "cells"] and summary["passed"].tolist() == [1, 0]
+    assert summary["short_fits"].tolist() == [0, 200] and summary["longer_fits"].tolist() == [0, 200]
+    assert summary["smallest_ess"].tolist() == [150.0, 50.0]
 
 
 def test_what_is_not_calibrated_is_named():
     verdict = rank_uniformity.judge_ranks(ranks_table())
     text = say.calibration_text(verdict, 0.99)
-    assert "- The **marginal** model is **calibrated**." in text
-    assert "The **latent** model is **NOT calibrated**; mu[1] leaves its band at rank 0.2" in text
+    assert "- **K = 2**: **calibrated** in 1 quantities." in text
+    assert "- **cells**: **NOT calibrated** in 1 quantities; mu[1] leaves its band, by +0.25" in text
     assert "Not all 2 distributions" in text
     good = say.calibration_text(verdict[verdict["passed"]], 0.99)
     assert "All 1 distributions" in good and "NOT" not in good
 
 
+def test_fits_that_are_too_short_are_said():
+    assert "**3 of 10 fits are too short**" in say.lengths_text(10, 100, 50.0, 3, 4)
+    assert "Every one of 10 fits has more" in say.lengths_text(10, 100, 150.0, 0, 4)
+
+
 def test_the_panels_of_ranks():
     axes = study_figures.draw_rank_differences(rank_uniformity.rank_differences(ranks_table())).axes
-    assert len(axes) == 2 and axes[1].get_ylabel() == "latent\nECDF difference"
+    assert [ax.get_title() for ax in axes[:2]] == ["K = 2: 1 quantities", "cells: 1 quantities"]
     assert axes[1].lines[0].get_ydata().max() > 0.2 > axes[0].lines[0].get_ydata().max()
-
-
-def test_a_key_names_the_parts_and_all_code_that_a_study_rests_on(tmp_path, monkeypatch):
-    key = calibration.key("mixture.studies.calibration", 1)
-    assert key != calibration.key("mixture.studies.calibration", 2) != calibration.key("mixture.studies.coverage", 2)
-    source = calibration.ROOT / "mixture"
-    subprocess.run(["cp", "-r", str(source), str(calibration.ROOT / calibration.LOCK), str(tmp_path)], check=True)
-    monkeypatch.setattr(calibration, "ROOT", tmp_path)
-    assert calibration.key("mixture.studies.calibration", 1) == key
-    for name, changes in (("show/figures.py", False), ("studies/rank_uniformity.py", False), ("bayes/model.py", True)):
-        file = tmp_path / "mixture" / name
-        file.write_text(file.read_text() + "\n# changed\n")
-        assert (calibration.key("mixture.studies.calibration", 1) != key) == changes, name
 
 
 # -- coverage ---------------------------------------------------------------------------------
 
 
-def coverage_table():
-    """100 samples of two scenarios; EM's intervals of mu[1] hold the truth half as often as they should in the second."""
-    rows = []
-    for weight in (0.5, 0.8):
-        for method in ("posterior", "EM"):
-            for level in LEVELS:
-                share = level / 2 if method == "EM" and weight == 0.8 else level
-                rows += [
-                    {
-                        "separation": 2.0,
-                        "n": 50,
-                        "weight": weight,
-                        "method": method,
-                        "parameter": "mu[1]",
-                        "level": level,
-                        "truth": 0.0,
-                        "estimate": 0.5 + (-1) ** i,
-                        "low": np.nan if method == "EM" and i < 10 else -1.0,
-                        "high": 1.0,
-                        "covered": i >= round(100 * (1 - share)),
-                    }
-                    for i in range(100)
-                ]
-    return pd.DataFrame(rows)
-
-
-def test_intervals_are_compared_where_they_fail():
-    found = interval_coverage.summarise_coverage(coverage_table())
-    top = interval_coverage.compare_intervals(found)
-    assert (top.level, top.cases, top.em_failed, top.posterior_failed, top.rescued) == (0.95, 2, 1, 0, 1)
-    assert (top.worst["weight"], top.worst["parameter"]) == (0.8, "mu[1]")
-    assert (top.worst["em"], top.worst["posterior"]) == pytest.approx((0.48, 0.95), abs=0.011)
-    assert top.em_missing == pytest.approx(0.1)
-    text = say.coverage_text(top, 0.5, 0.4)
-    assert "EM's 95% intervals **fail** in 1 of 2 cases; the posterior's hold in 1 of these." in text
-    assert "lowest for mu[1] with N = 50, 2 sds apart, weight 0.8" in text and "hold everywhere" in text
-    assert "in all 2 cases" in say.coverage_text(top._replace(em_failed=0, posterior_failed=1), 0.5, 0.4)
-
-
-def test_bias_and_coverage_by_method():
-    found = interval_coverage.summarise_coverage(coverage_table())
-    bias = interval_coverage.bias_by_method(found)
-    assert set(bias) == {"EM", "posterior"} and bias["EM"].iloc[0] == pytest.approx(0.5 / np.std([1, -1] * 50, ddof=1))
-    by_method = interval_coverage.coverage_by_method(found)
-    assert (
-        by_method.loc[("EM", 0.95), "missing"] == pytest.approx(0.1) and by_method.loc[("posterior", 0.95), "far"] == 0
+def coverage_table(samples=400):
+    """Intervals of one stratum: equal tails hold 95%, EM's 80%."""
+    level = {"equal tails": 0.95, "EM": 0.8}
+    return pd.DataFrame(
+        [
+            {"separation": 2.0, "n": 50, "concentration": 1.0, "found": found, "replicate": i, "right": i % 4 > 0}
+            | {"quantity": quantity, "method": method, "low": 0.0, "covered": i < level[method] * samples, "ess": 200.0}
+            for method in level
+            for found in ((False, True) if method != "EM" else (False,))
+            for quantity in ("mu[1]", "mu[2]", "density at 10%")
+            for i in range(samples)
+        ]
     )
 
 
-def test_a_panel_for_each_scenario():
-    found = interval_coverage.summarise_coverage(coverage_table())
-    first, second = study_figures.draw_scenarios(found).axes
-    assert second.get_title() + second.get_title("left") == "N = 50, 2 sds apart, weight 0.8"
-    heights = [float(container[0].get_ydata()[0]) for container in second.containers]
-    assert heights == pytest.approx([0.5, 0.25, 0.8, 0.4, 0.95, 0.48], abs=0.011)
+def judged_coverage():
+    rows = interval_coverage.with_kinds(coverage_table())
+    parts = [interval_coverage.coverage_of_kinds(rows), interval_coverage.coverage_of_strata(rows)]
+    return parts, interval_coverage.judge_coverage(pd.concat(parts))
 
 
-def test_the_stored_coverage_can_be_drawn_again():
-    """The name of a scenario's random streams is that under which the study was stored."""
-    assert [each.stream for each in scenarios([2.0], [50, 300], [0.5])] == [
-        "Cell(separation=2.0, n=50, weight=0.5)",
-        "Cell(separation=2.0, n=300, weight=0.5)",
+def test_coverage_is_counted_by_sample_and_judged_against_its_level():
+    (kinds, by_stratum), judged = judged_coverage()
+    assert kinds.loc[("given", "equal tails", "means"), "covered"] == pytest.approx(0.95)
+    assert kinds.loc[("given", "equal tails", "means"), "samples"] == 400  # two means of a sample count once
+    assert kinds.loc[("given", "equal tails", "means"), "error"] == pytest.approx(np.sqrt(0.95 * 0.05 / 400), rel=0.01)
+    assert len(by_stratum) == 3 * 3  # three things that make it hard; K given by two methods, found by one
+    assert judged["equal tails"]["exact"] and judged["equal tails"]["within"] == judged["equal tails"]["parts"]
+    assert not judged["EM"]["exact"] and judged["EM"]["within"] == 0 and judged["EM"]["largest_z"] < -10
+    assert interval_coverage.number_found(coverage_table()) == 0.75
+
+
+def test_the_text_of_coverage_says_who_holds():
+    _, judged = judged_coverage()
+    text = say.coverage_text(judged, 0.95, [0.93, 0.97], 0.75, 200.0)
+    assert "**equal tails**: 95.0% to 95.0%" in text and "the intervals hold their 95%" in text
+    assert "**EM**: 80.0% to 80.0%" in text and "do **not** hold" in text and "in 75% of the samples" in text
+
+
+def test_the_panels_of_coverage():
+    (_, by_stratum), _ = judged_coverage()
+    given, found = study_figures.draw_strata(by_stratum, 0.95, (0.93, 0.97)).axes
+    assert [label.get_text() for label in given.get_yticklabels()] == [
+        "separation 2",
+        "N = 50",
+        "weights' concentration 1",
     ]
-    assert Scenario(2.0, 50, 0.8).truth.weights.tolist() == pytest.approx([0.8, 0.2])
+    assert given.get_title() == "K given" and len(given.containers) == 2 and len(found.containers) == 1
+
+
+# -- the fit that fails on purpose ------------------------------------------------------------
+
+
+def attempts(**others):
+    one = {"draws": 1000, "largest_r_hat": 1.001, "smallest_ess": 900.0, "shares": [0.9, 1.0], "share": 0.95}
+    one |= {"agree": True, "furthest": 0.02, "right": True}
+    return failing_fit.compare_attempts({name: one | changes for name, changes in others.items()})
+
+
+def test_an_attempt_is_told_for_every_outcome():
+    fooled, failed = {"furthest": 3.0, "right": False}, {"agree": False, "furthest": 1.3, "right": False}
+    table = attempts(good={}, fooled=fooled, failed=failed)
+    texts = [proof.attempt_text({**row, "shares": row["shares"]}, 1.01) for row in table.to_dict("records")]
+    assert "the fit is **right**" in texts[0] and "R-hat cannot see it" in texts[1] and "the fit **fails**" in texts[2]
+    answer = proof.failing_text(table, 0.95)
+    assert "Of 3 attempts 1 is right: **good**" in answer and "Seen to fail by R-hat: failed." in answer
+    assert "Not seen to fail by R-hat, though wrong: fooled." in answer and "95%" in answer
+    assert "Not seen" not in proof.failing_text(attempts(good={}), 0.95)
+
+
+def test_a_wall_is_as_deep_as_the_way_goes_down_from_the_lower_mode():
+    way = pd.DataFrame({"position": [-0.5, 0.0, 0.4, 1.0, 1.5], "log_density": [-90.0, -1.0, -30.0, -5.0, -70.0]})
+    assert failing_fit.wall_height(way) == 25.0
+    assert "crosses" not in proof.wall_text(25.0, 12.0, 0.9, True) and "12.0" in proof.wall_text(25.0, 12.0, 0.9, True)
+    assert "now and then" in proof.wall_text(25.0, 2.0, 0.9, False)
+
+
+def test_the_ways_between_the_galaxies_modes_have_a_wall():
+    posterior = failing_fit.Posterior.of(BY_NAME["galaxies_k2"], 1)
+    straight, bent = (failing_fit.way_between(posterior, bend) for bend in (None, failing_fit.lowest_wall(posterior)))
+    heights = [failing_fit.wall_height(way) for way in (straight, bent)]
+    assert heights[0] > heights[1] > 8  # the bent way is the easier one, and hard enough
+    ends = straight["log_density"].iloc[[0, -1]]
+    np.testing.assert_allclose(ends, posterior.modes.log_density[:2])
+    assert posterior.describe_modes()["mu[1]"].round(1).tolist() == [19.5, 9.7]
+
+
+def test_references_are_tabled_with_their_errors():
+    row = {
+        "name": "a",
+        "parameters": 6,
+        "spacing": 20,
+        "spacings_tried": 1,
+        "largest_r_hat": 1.0,
+        "smallest_ess": 9000.0,
+    }
+    row |= {"largest_ess": 10_000.0, "largest_lag1": 0.01, "passed": True}
+    assert proof.references_table([row]).loc["a", "checks passed"] == "yes"
+    assert "All 1 references pass" in proof.references_text([row]) and "None was drawn twice" in proof.references_text(
+        [row]
+    )
+    text = proof.references_text([row | {"passed": False, "spacings_tried": 4}])
+    assert (
+        "**Not all references pass**: a fails" in text
+        and "Drawn more than once, further apart each time, until they did: a" in text
+    )
 
 
 # -- sweeps -----------------------------------------------------------------------------------

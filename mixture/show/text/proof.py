@@ -16,7 +16,7 @@ def _list(names):
 
 
 @wording
-def modes_table(modes: pd.DataFrame) -> pd.DataFrame:
+def two_modes_table(modes: pd.DataFrame) -> pd.DataFrame:
     """The modes as numbers of two decimals; `modes` from `Posterior.describe_modes`."""
     return modes.round(2)
 
