@@ -115,6 +115,8 @@ studies: $(READY)  ## run the studies of the post's claims, with their sweeps, a
 	@for name in scaling priors components; do $(PYTHON) report.py sweep sweeps/$$name.yml || [ $$? -eq 3 ] || exit 1; done
 	cd notebooks && $(ONE_THREAD) ../$(PYTHON) -m nbconvert --to notebook --inplace --execute $(STUDIES)
 	cd notebooks && $(CLEAN_STORED) $(STUDIES)
+	$(PYTHON) -m mixture.studies.stored scaling priors components assignment_steps
+	$(PYTHON) -m benchmarks.documents
 
 # A notebook of a study run where it stands, its outputs stored, and what the documents say of it written anew.
 define run_study

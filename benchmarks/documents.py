@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.results import FOLDER as BENCHMARKS
 from mixture.studies.stored import FOLDER as STUDIES
 from mixture.studies.stored import ROOT
+from mixture.studies.stored import STUDIES as ALL_STUDIES
 
 BEGIN, END = "<!-- {}: written by make documents -->", "<!-- end of {} -->"
 COMPARED = {
@@ -195,9 +196,13 @@ def peers_in_full():
 
 
 def list_of_ages():
-    """Which stored benchmarks are of an earlier version of the code."""
+    """Which stored benchmarks and studies are of an earlier version of the code."""
     old = [path.stem for path in sorted(BENCHMARKS.glob("*.json")) if age_of(path.stem)]
-    return [f"Measured on an earlier version of the code, to be run again: {', '.join(old)}."] if old else []
+    unkept = [name for name in ALL_STUDIES if not (STUDIES / f"{name}.json").exists()]
+    lines = [f"Benchmarks of an earlier version of the code, to be run again: {', '.join(old)}."] if old else []
+    return lines + (
+        [f"Studies of an earlier version of the code, to be run again: {', '.join(unkept)}."] if unkept else []
+    )
 
 
 PARTS: dict[tuple[str, str], Callable[[], list[str]]] = {

@@ -13,9 +13,16 @@ from mixture.studies.stored import BENCHMARKS, FOLDER, ROOT, STUDIES, changes_si
 OF_EARLIER_CODE = {"any_size", "assignment_steps", "hard_reports", "samplers", "sweep", "whole_report"}
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.json")))
+# The same of studies, whose notebooks hold what they found.
+NOT_KEPT = {"assignment_steps", "scaling", "priors", "components", "calibration", "coverage", "failing_fit"}
+
+
+@pytest.mark.parametrize("name", STUDIES)
 def test_a_stored_study_is_of_the_code_as_it_is(name):
     modules, remedy = STUDIES[name]
+    assert (FOLDER / f"{name}.json").exists() == (name not in NOT_KEPT)
+    if name in NOT_KEPT:
+        return
     changed = changes_since(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["code"], modules)
     assert not changed, f"run `{remedy}`: since it was stored, these changed: {', '.join(changed)}"
 

@@ -7,6 +7,7 @@ key
 """
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,16 @@ NOT_COUNTED = (
     "benchmarks/results.py",
     "mixture/show/",
 )
+# Studies of sweeps, and what decides the points of a sweep: sampler, verdict, and the number of components.
+SWEEPS, SWEPT = ("scaling", "priors", "components"), (*SAMPLER, "mixture.check.verdict")
 # What each stored study rests on, and how to make it again.
 STUDIES = {
     "calibration": (("mixture.studies.calibration",), "make calibrate"),
     "coverage": (("mixture.studies.coverage",), "make coverage"),
     "references": (("mixture.studies.references",), "make references"),
     "failing_fit": (("mixture.studies.failing_fit",), "make failing-fit"),
+    **dict.fromkeys(SWEEPS, (SWEPT, "make studies")),
+    "assignment_steps": (("mixture.studies.assignment_steps",), "make studies"),
 }
 
 
@@ -97,3 +102,8 @@ def changes_since(stored: Mapping[str, Any], modules: tuple[str, ...], root: Pat
         return []
     before, after = stored["files"], now["files"]
     return sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
+
+
+if __name__ == "__main__":  # after their notebooks were run: their numbers are in these
+    for given in sys.argv[1:]:
+        keep_study(given, {})
