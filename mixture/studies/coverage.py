@@ -152,7 +152,7 @@ def em_intervals(sample: Sample, k: int, rng: np.random.Generator) -> dict[str, 
 
 
 def cover(
-    folder: str | os.PathLike, grid: list[Stratum], samples: int = 250, found_samples: int = 60, seed: int = 20160508
+    folder: str | os.PathLike, grid: list[Stratum], samples: int = 150, found_samples: int = 40, seed: int = 20160508
 ) -> pd.DataFrame:
     """Coverage over strata, on all cores of this machine; see `fit_many`.
 
