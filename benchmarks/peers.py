@@ -69,7 +69,8 @@ def judge(hard, draws, divergences):
     by_name = by_parameter(draws)
     watched = [*by_name.values(), mixture_log_likelihood(hard.sample, *draws).sum(axis=-1)]
     rhat = max(float(array_stats.rhat(each)) for each in watched)
-    ess = min(float(array_stats.ess(each, method=method)) for each in watched for method in ("bulk", "tail"))
+    methods = {"method": "bulk"}, {"method": "tail", "prob": (0.05, 0.95)}
+    ess = min(float(array_stats.ess(each, **method)) for each in watched for method in methods)
     trusted = rhat <= RHAT_LIMIT and ess >= ESS_LIMIT and not divergences
     return {"r_hat": rhat, "ess": ess, "divergences": divergences, "trusted": trusted, "error": furthest(hard, by_name)}
 
@@ -87,7 +88,7 @@ def fit_variational(hard):
     rng = np.random.RandomState(1)
     kind = "dirichlet_distribution"
     found = BayesianGaussianMixture(
-        hard.k, weight_concentration_prior_type=kind, n_init=10, max_iter=2000, random_state=rng
+        n_components=hard.k, weight_concentration_prior_type=kind, n_init=10, max_iter=2000, random_state=rng
     )
     found.fit(hard.sample.value[:, None])
     sds = np.sqrt(found.covariances_[:, 0, 0])
