@@ -6,7 +6,7 @@ import numpy as np
 
 from mixture.data.cells import Grid, cells_to_sample, sum_counts
 from mixture.data.sample import MOST_CELLS, MOST_VALUES, Sample
-from mixture.data.source import check_different, check_enough, open_columns
+from mixture.data.source import check_different, check_enough, first_row, open_columns
 from mixture.messages import InputError, format_value
 
 NARROWEST = 1e-7  # of the range: in narrower bins the difference of two probabilities has few digits left
@@ -71,8 +71,8 @@ def read_counted(
     gone = np.isnan(count) if lower is not None else np.isnan(rows).any(axis=1)
     if gone.any() and missing != "drop":
         raise InputError(
-            f"missing: {gone.sum():,} of {len(rows):,} rows lack their {'count' if lower is not None else 'value or count'}; "
-            "allowed: none, or missing: drop"
+            f"missing: {gone.sum():,} of {len(rows):,} rows lack their {'count' if lower is not None else 'value or count'}"
+            f"{first_row(gone)}; allowed: none, or missing: drop"
         )
     rows, count = rows[~gone], count[~gone]
     _check_counts(count, counts)

@@ -121,7 +121,7 @@ def read_sample(
     source = open_column(data, column)
     kept, n, dropped = [], 0, 0
     for values in source.batches():
-        values, gone = keep_numbers(values, source.name, missing)
+        values, gone = keep_numbers(values, source.name, missing, before=n + dropped)
         kept.append(values)
         n, dropped = n + len(values), dropped + gone
         if n > MOST_VALUES:
@@ -200,7 +200,7 @@ def count_batches(
     far, dropped = Cells(np.empty(0, np.int64), np.empty(0, np.int64)), 0
     for values in batches:
         if not np.isfinite(values).all():
-            values, gone = keep_numbers(values, name, missing)
+            values, gone = keep_numbers(values, name, missing, before=None)
             dropped += gone
         index = np.floor(values / grid.width + grid.shift)
         place = np.clip(index - (grid.first - 1), 0, grid.size + 1).astype(np.intp)

@@ -216,8 +216,8 @@ def _only_name(parameter, numeric, files, tables):
     return numeric[0]
 
 
-def keep_numbers(values: np.ndarray, name: str, missing: str) -> tuple[np.ndarray, int]:
-    """One piece of a column without its missing values, if they may be dropped.
+def keep_numbers(values: np.ndarray, name: str, missing: str, before: int | None = 0) -> tuple[np.ndarray, int]:
+    """One piece of a column without its missing values, if they may be dropped; `before` it lie so many, if known.
 
     Returns
     -------
@@ -230,17 +230,23 @@ def keep_numbers(values: np.ndarray, name: str, missing: str) -> tuple[np.ndarra
     InputError
         For missing values that are not to be dropped, and for infinities.
     """
-    if np.isinf(values).any():
+    infinite, gone = np.isinf(values), np.isnan(values)
+    if infinite.any():
         raise InputError(
-            f"data: column {format_value(name)} holds {np.isinf(values).sum():,} infinite values; allowed: finite numbers"
+            f"data: column {format_value(name)} holds {infinite.sum():,} infinite values{first_row(infinite, before)}; "
+            "allowed: finite numbers"
         )
-    gone = np.isnan(values)
     if gone.any() and missing != "drop":
         raise InputError(
-            f"missing: {gone.sum():,} of {len(values):,} values in column {format_value(name)} are missing; allowed: none, "
-            "or missing: drop"
+            f"missing: {gone.sum():,} of {len(values):,} values in column {format_value(name)} are missing"
+            f"{first_row(gone, before)}; allowed: none, or missing: drop"
         )
     return values[~gone] if gone.any() else values, int(gone.sum())
+
+
+def first_row(odd: np.ndarray, before: int | None = 0) -> str:
+    """Which row is the first that is odd, as an aside; nothing where it is not known how many lie before."""
+    return "" if before is None else f", the first in row {before + odd.argmax() + 1:,} of the data"
 
 
 def check_enough(n: int, low: float, high: float, name: str, n_components: int | str) -> None:

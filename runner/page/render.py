@@ -20,7 +20,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from parameters import LONGER, Parameters
+from parameters import FILE_ONLY, LONGER, SIMULATED_ONLY, Parameters
 from runner.page.markdown import Headings, markdown
 from runner.page.outputs import colour_code, outputs_markup
 from runner.page.template import bokeh_script, fill, page_script
@@ -29,6 +29,7 @@ from runner.stages import join_lines, tags
 SUMMARY_TAGS = (
     "summary-answer",
     "summary-components",
+    "summary-used",
     "summary-cutoffs",
     "summary-lone",
     "summary-verdict",
@@ -96,16 +97,16 @@ def _files(notebooks):
 
 
 def _parameter_rows(values):
-    """Name, value, unit and meaning of each parameter, by group of the schema."""
-    groups = {}
+    """Name, value, unit and meaning of each parameter that played a part, by group of the schema."""
+    groups, idle = {}, FILE_ONLY if values.get("data") is None else SIMULATED_ONLY
     for name, field in Parameters.model_fields.items():
-        if name in values:
+        if name in values and name not in idle:
             extra = field.json_schema_extra
             groups.setdefault(extra["group"], []).append(
                 {
                     "name": name,
                     "value": format_parameter(values[name]),
-                    "unit": extra["unit"],
+                    "unit": extra["unit"].replace("data units", values.get("unit") or "data units"),
                     "meaning": field.description,
                 }
             )

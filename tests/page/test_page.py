@@ -241,6 +241,23 @@ def test_the_foot_says_what_it_was_made_with():
     assert "pymc 6.4.0, python 3.12.1; at commit <code>0123456789ab</code> with local changes." in HTML
 
 
+def test_the_foot_shows_the_parameters_that_played_a_part_in_the_units_of_the_sample(tmp_path):
+    data = tmp_path / "x.csv"
+    data.write_text("x\n1\n2\n")
+    of_file = render(CHAPTERS, MANIFEST | {"parameters": Parameters(data=str(data), unit="mm").model_dump()})
+    for page, there, missing in ((HTML, "n_samples", "scheduler"), (of_file, "scheduler", "n_samples")):
+        assert f"<code>{there}</code>" in page and f"<code>{missing}</code>" not in page
+    assert "<td>1 / mm^2</td>" in of_file and "<td>data units</td>" not in of_file
+    assert "<td>1 / data units^2</td>" in HTML
+
+
+def test_what_a_fit_used_stands_among_the_parameters():
+    used = tiny.cell("used", "summary-used", outputs=[show({"text/markdown": "exact"})])
+    markup = render([CHAPTERS[0], ("02_second", tiny.notebook(tiny.text("# 2"), used))], MANIFEST)
+    check_page(markup)
+    assert "exact" in markup[markup.index('id="parameters"') :] and "Used where" not in HTML
+
+
 def test_a_browser_asks_for_nothing_and_complains_of_nothing(browser, tmp_path):
     path = tmp_path / "report.html"
     path.write_text(HTML, encoding="utf-8")

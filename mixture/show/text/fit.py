@@ -67,6 +67,18 @@ def em_table(weights: list[float], means: list[float], sds: list[float]) -> pd.D
 
 
 @wording
+def used_table(used: dict[str, str | float | list[float] | None]) -> pd.DataFrame:
+    """What stood for the parameters that may be left open, by name."""
+    return pd.DataFrame({"used": [_value(value) for value in used.values()]}, pd.Index(used, name="parameter"))
+
+
+def _value(value):
+    if isinstance(value, list):
+        return f"{_value(value[0])} for each" if len(set(value)) == 1 < len(value) else ", ".join(map(_value, value))
+    return "none" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+@wording
 def sampling_text(chains: int, draws: int, seconds: float) -> str:
     """What was drawn, and how long that took."""
     return f"**{chains} chains of {draws:,} draws** in {seconds:.1f} seconds of sampling."
