@@ -167,28 +167,6 @@ def _note_modes(tree, modes, target):
     tree["sample_stats"] = tree["sample_stats"].to_dataset().assign(mode=(("chain", "draw"), nearest))
 
 
-def parameters_used(seen: Sample, priors: Priors, tree: xr.DataTree) -> dict[str, Any]:
-    """What the fit used of those parameters that may be left open, by name.
-
-    Parameters
-    ----------
-    seen : Sample
-    priors : Priors
-    tree : xarray.DataTree
-        From `fit_posterior`.
-    """
-    return {
-        "n_components": len(priors.mean_center),
-        "likelihood": "exact" if seen.exact else "grouped",
-        "cell_width": None if seen.exact else seen.width,
-        "mean_prior_mean": priors.mean_center,
-        "mean_prior_precision": priors.mean_precision,
-        "sd_prior": priors.sd_family,
-        "sd_prior_scale": priors.sd_scale,
-        "sampler": tree.attrs["sampler"],
-    }
-
-
 def save_posterior(tree: xr.DataTree, run_dir: str | os.PathLike, **provenance: Any) -> float:
     """Write posterior.nc, and what it cost to cost.json; the seconds spent in sampling.
 

@@ -67,9 +67,29 @@ def em_table(weights: list[float], means: list[float], sds: list[float]) -> pd.D
 
 
 @wording
-def used_table(used: dict[str, str | float | list[float] | None]) -> pd.DataFrame:
-    """What stood for the parameters that may be left open, by name."""
-    return pd.DataFrame({"used": [_value(value) for value in used.values()]}, pd.Index(used, name="parameter"))
+def used_table(
+    exact: bool,
+    cell_width: float,
+    sampler: str,
+    mean_center: list[float],
+    mean_precision: list[float],
+    sd_family: str,
+    sd_scale: float,
+    weight_concentration: float,
+) -> pd.DataFrame:
+    """What stood for the parameters that may be left open, by name; the last ones as the attributes of `Priors`."""
+    used = {
+        "n_components": len(mean_center),
+        "likelihood": "exact" if exact else "grouped",
+        "cell_width": None if exact else cell_width,
+        "mean_prior_mean": mean_center,
+        "mean_prior_precision": mean_precision,
+        "sd_prior": sd_family,
+        "sd_prior_scale": sd_scale,
+        "weight_concentration": weight_concentration,
+        "sampler": sampler,
+    }
+    return pd.DataFrame({"used": map(_value, used.values())}, pd.Index(used, name="parameter"))
 
 
 def _value(value):
