@@ -22,7 +22,7 @@ from mixture.show.text.comparison import (
     membership_caption,
 )
 from mixture.show.text.decisions import cutoffs_text, lone_text
-from mixture.show.text.fit import posterior_table, priors_text, sensitivity_table
+from mixture.show.text.fit import posterior_table, priors_text, sensitivity_table, used_table
 from mixture.show.text.numbers import decimals_for, estimate, fixed, plus_minus
 from mixture.show.text.sample import described_table
 from mixture.show.text.wording import FUNCTIONS, write_anew
@@ -47,6 +47,22 @@ DOUBT = Check("prior sensitivity", 0.3459, 0.05, False, "state why")
 )
 def test_an_estimate_keeps_two_digits_of_its_error(value, error, text):
     assert estimate(value, error) == text
+
+
+def test_what_stood_for_open_parameters_is_named_once_where_it_is_one_for_all():
+    table = used_table(False, 0.25, "gibbs", [145.0, 145.0], [0.01, 0.02], "uniform", 100.0, 1.0)["used"]
+    assert dict(table) == {
+        "n_components": "2",
+        "likelihood": "grouped",
+        "cell_width": "0.25",
+        "mean_prior_mean": "145 for each",
+        "mean_prior_precision": "0.01, 0.02",
+        "sd_prior": "uniform",
+        "sd_prior_scale": "100",
+        "weight_concentration": "1",
+        "sampler": "gibbs",
+    }
+    assert used_table(True, 0.0, "gibbs", [0.0], [1.0], "uniform", 1.0, 1.0)["used"]["cell_width"] == "none"
 
 
 @given(st.floats(1e-6, 1e6))
