@@ -71,12 +71,13 @@ def _field(default, group, meaning, unit="", **limits):
     return Field(default, description=meaning, json_schema_extra={"group": group, "unit": unit}, **limits)
 
 
-def _title(data, column):
+def _title(data, column, transform):
     """Of a report that was given none."""
     if not isinstance(data, str):
         return "A Gaussian mixture, two ways"
     parts = [part for part in (column, os.path.basename(os.path.normpath(data))) if isinstance(part, str) and part]
-    return to_one_line(f"Gaussian components of {' in '.join(parts)}", 200)
+    logs = "the logarithms of " if transform == "log" else ""
+    return to_one_line(f"Gaussian components of {logs}{' in '.join(parts)}", 200)
 
 
 class Parameters(BaseModel):
@@ -110,6 +111,12 @@ class Parameters(BaseModel):
     )
     unit: str | None = _field(
         None, "sample", "of the values, for axes and tables; null: data units", min_length=1, max_length=40
+    )
+    transform: Literal["log"] | None = _field(
+        None,
+        "sample",
+        "log: the natural logarithms of the values are fitted, and results given in data units too; all that is said of "
+        "data units below is then of logarithms",
     )
     missing: Literal["refuse", "drop"] = _field("refuse", "sample", "missing values in the column: refuse or drop")
     scheduler: str | None = _field(
@@ -227,7 +234,7 @@ class Parameters(BaseModel):
         if filled.get("sd_prior") is None:
             filled["sd_prior"] = "hierarchical" if filled["n_components"] == "auto" else "lognormal"
         if filled.get("title") is None:
-            filled["title"] = _title(filled.get("data"), filled.get("column"))
+            filled["title"] = _title(*(filled.get(name) for name in ("data", "column", "transform")))
         return filled
 
     @property
@@ -238,7 +245,8 @@ class Parameters(BaseModel):
     @model_validator(mode="after")
     def _agree(self):
         if self.data is None:
-            for name, default in {"missing": "refuse", **dict.fromkeys(("column", "counts", "lower", "upper"))}.items():
+            of_data = dict.fromkeys(("column", "counts", "lower", "upper", "transform"))
+            for name, default in {"missing": "refuse", **of_data}.items():
                 if getattr(self, name) != default:
                     raise ValueError(
                         f"{name}: given {format_value(getattr(self, name))} without data; allowed: with data"

@@ -29,7 +29,7 @@ from mixture.messages import InputError, format_name, format_names, format_value
 from mixture.show.text.numbers import component_name, estimate, fixed, on_axis
 from parameters import LONGER
 from runner.errors import ChainError
-from runner.folder import REPORT, VERDICT
+from runner.folder import MANIFEST, REPORT, VERDICT
 from runner.page.report import rewrite_report
 from runner.params_files import load, parse_yaml
 from runner.run import ProgressListener, run_chain
@@ -168,6 +168,12 @@ def _component_lines(components):
     return [f"  components, by probability: {each}; the report describes {components['chosen']}"]
 
 
+def _scale_lines(manifest):
+    """One line where the numbers are not in data units; by manifest.json, or None."""
+    of_logs = manifest is not None and manifest["parameters"].get("transform") == "log"
+    return ["  means and sds are of logarithms; the report gives them in data units too"] if of_logs else []
+
+
 LARGE_MODE = 0.05  # of the draws: smaller modes, and numbers of components, are in the report alone
 
 
@@ -226,6 +232,7 @@ def summary_lines(folder: Path) -> list[str]:
         *verdict_lines(read_stored(folder / VERDICT)),
         *_component_lines(read_stored(folder / COMPONENTS)),
         *(headline_lines(comparison) if comparison else []),
+        *_scale_lines(read_stored(folder / MANIFEST)),
         os.path.relpath(folder / REPORT),
     ]
 

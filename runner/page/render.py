@@ -35,6 +35,7 @@ SUMMARY_TAGS = (
     "summary-modes",
     "summary-figure",
     "summary-table",
+    "summary-medians",
     "summary-play",
 )
 FILES = {  # of the run folder, that open in a spreadsheet or with a few words of any language

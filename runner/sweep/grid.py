@@ -24,7 +24,7 @@ from runner.params_files import read_yaml
 
 MAX_POINTS = 100_000  # some seconds to check, some 200 MB to hold, and more than a day on any one machine
 # What the reading of a file depends on.
-READ_BY = ("data", "column", "counts", "lower", "upper", "missing", "n_components")
+READ_BY = ("data", "column", "counts", "lower", "upper", "missing", "n_components", "transform")
 Values = Annotated[list[Any], Field(min_length=1)]
 
 
