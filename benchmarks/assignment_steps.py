@@ -14,7 +14,7 @@ from benchmarks.results import keep
 from benchmarks.samples import post_sample, start
 from mixture.bayes.fit import draw_posterior
 from mixture.bayes.model import build_model
-from mixture.bayes.nuts import sample_posterior
+from mixture.bayes.pymc_sampling import sample_posterior
 from mixture.data.simulate import random_stream
 from mixture.studies.efficiency import growth, measure_efficiency
 

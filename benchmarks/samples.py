@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 import pymc as pm
 
-from mixture.bayes.model import Priors, choose_priors
 from mixture.bayes.nuts import starting_points
+from mixture.bayes.priors import Priors, choose_priors
 from mixture.data.sample import Sample
 from mixture.data.simulate import random_stream, simulate_mixture
 from mixture.em import EMFit, fit_em

@@ -16,7 +16,7 @@ from mixture.bayes.chains import BLOCK_OPERATIONS, Stop, enough_limits, run_chai
 from mixture.bayes.counts import MOST, QUANTITIES, convergence, log_count_prior
 from mixture.bayes.jumps import JumpLearner, Jumps
 from mixture.bayes.kernels_unknown import run_telescoping
-from mixture.bayes.model import choose_priors
+from mixture.bayes.priors import choose_priors
 from mixture.bayes.target import Target
 from mixture.data.sample import Sample
 

@@ -10,8 +10,9 @@ import xarray as xr
 from arviz_stats.base import array_stats
 from scipy import special
 
-from mixture.bayes.model import Priors, posterior_draws
+from mixture.bayes.draws import posterior_draws
 from mixture.bayes.modes import Modes
+from mixture.bayes.priors import Priors
 from mixture.bayes.proposals import Proposals
 from mixture.bayes.target import Target
 from mixture.data.sample import Sample

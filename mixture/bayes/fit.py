@@ -13,10 +13,11 @@ import xarray as xr
 
 from mixture.atomic import write_atomically, write_json
 from mixture.bayes import witness
+from mixture.bayes.draws import add_log_likelihood, add_log_prior, as_dataset, posterior_draws
 from mixture.bayes.gibbs import MOST_OPERATIONS, sample_by_gibbs
-from mixture.bayes.model import Priors, add_log_likelihood, add_log_prior, as_dataset, build_model, posterior_draws
 from mixture.bayes.modes import Modes, find_modes, weigh_modes
-from mixture.bayes.nuts import sample_posterior, sampling_cost, starting_points
+from mixture.bayes.nuts import sampling_cost, starting_points
+from mixture.bayes.priors import Priors
 from mixture.bayes.target import Target
 from mixture.data.sample import Sample
 from mixture.em import EMFit
@@ -50,7 +51,15 @@ def draw_posterior(
     if chosen == "gibbs":
         return sample_by_gibbs(sample, priors, em, rng, chains, draws, tune, most_operations)
     starts = starting_points(priors, em, chains, rng)
-    return sample_posterior(build_model(sample, priors), sample, starts, rng, draws, tune, sampler=chosen)
+    return _sample_by_nuts(sample, priors, starts, rng, draws=draws, tune=tune, sampler=chosen)
+
+
+def _sample_by_nuts(sample, priors, starts, rng, latent=False, **settings):
+    """As `sample_posterior` on `build_model`'s model; imported here, as PyMC takes a second that others need not spend."""
+    from mixture.bayes.model import build_model
+    from mixture.bayes.pymc_sampling import sample_posterior
+
+    return sample_posterior(build_model(sample, priors, latent), sample, starts, rng, **settings)
 
 
 def fit_posterior(
@@ -105,9 +114,8 @@ def fit_posterior(
         latent = which == "latent"
         known = sample if latent else seen
         more = {"latent_step": latent_step, "keep_assignments": keep_assignments} if latent else {"sampler": which}
-        return add_log_likelihood(
-            sample_posterior(build_model(known, priors, latent), known, starts, stream(steps), **few, **more), known
-        )
+        tree = _sample_by_nuts(known, priors, starts, stream(steps), latent, **few, **more)
+        return add_log_likelihood(tree, known)
 
     settings = {"draws": draws, "tune": tune}
     cheap = k > 1 and len(seen.count) * k <= WITNESS_ROWS

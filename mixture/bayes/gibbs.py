@@ -24,9 +24,10 @@ from arviz_stats.base import array_stats
 
 from mixture.bayes import kernels
 from mixture.bayes.chains import BLOCK_OPERATIONS, Stop, enough_limits, run_chains
+from mixture.bayes.draws import as_dataset
 from mixture.bayes.labels import name_components
-from mixture.bayes.model import Priors, as_dataset
 from mixture.bayes.modes import find_modes
+from mixture.bayes.priors import Priors
 from mixture.bayes.proposals import Proposals
 from mixture.bayes.target import Target
 from mixture.components import Components

@@ -11,7 +11,7 @@ from mixture.components import Components
 from mixture.data.sample import Sample
 
 if TYPE_CHECKING:  # not at run time: it would bring PyMC along
-    from mixture.bayes.model import Priors
+    from mixture.bayes.priors import Priors
 
 CELL_COST = 6  # values that one cell takes as long as
 FAMILIES = {

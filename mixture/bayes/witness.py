@@ -10,8 +10,8 @@ import numpy as np
 import xarray as xr
 
 from mixture.bayes import kernels
-from mixture.bayes.model import Priors
 from mixture.bayes.nuts import Nutpie, starting_points, tree_of_chains
+from mixture.bayes.priors import Priors
 from mixture.bayes.target import Target
 from mixture.components import Components
 from mixture.data.sample import Sample
@@ -27,18 +27,19 @@ class TargetNutpie(Nutpie):
         self.target, self.k = target, target.k
 
     def forward(self, mu: np.ndarray, sigma: np.ndarray, w: np.ndarray | None = None) -> list[np.ndarray]:
-        """The coordinates that NUTS moves in, of components in data units, shape (K,) each."""
+        """As in `Nutpie`."""
         point = self.target.to_free(Components(np.ones(1) if w is None else w, mu, sigma))
         ratios, means, log_sds = np.split(point, [self.k - 1, 2 * self.k - 1])
         return [ratios, means[:1], np.log(np.diff(means)), log_sds]
 
     def backward(self, points: np.ndarray) -> Components:
-        """The inverse, for points of shape (S, D): `Components` of shape (S, K)."""
+        """As in `Nutpie`."""
         ratios, first, log_gaps, log_sds = np.split(points, [self.k - 1, self.k, 2 * self.k - 1], axis=-1)
         means = np.cumsum(np.concatenate([first, np.exp(log_gaps)], axis=-1), axis=-1)
         return self.target.from_free(np.concatenate([ratios, means, log_sds], axis=-1))
 
-    def _density_and_gradient(self, x):
+    def density_and_gradient(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """As in `Nutpie`."""
         gradient = np.empty(self.target.size)
         density = kernels.ordered_log_posterior_gradient(*self.target.rows, *self.target.prior, x, gradient)
         return density, gradient

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixture.bayes.model import as_dataset, posterior_draws
+from mixture.bayes.draws import as_dataset, posterior_draws
 from mixture.components import NAMES, Components
 
 

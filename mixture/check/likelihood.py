@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from mixture.bayes.model import observed_sample, posterior_draws
+from mixture.bayes.draws import observed_sample, posterior_draws
 from mixture.components import mixture_cdf
 
 MOST_RANKS = 5_000  # observations in a test of fit: beyond, any model fails it

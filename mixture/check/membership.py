@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from mixture.atomic import write_atomically
-from mixture.bayes.model import posterior_draws
+from mixture.bayes.draws import posterior_draws
 from mixture.components import Components, membership_probabilities
 from mixture.data.sample import Sample
 from mixture.data.source import keep_numbers, open_column

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from mixture.bayes.draws import add_log_likelihood
 from mixture.bayes.fit import choose_sampler, draw_posterior
-from mixture.bayes.model import add_log_likelihood, choose_priors
+from mixture.bayes.priors import choose_priors
 from mixture.check.likelihood import compare_posteriors
 from mixture.check.verdict import judge_chains
 from mixture.data.cells import group_sample

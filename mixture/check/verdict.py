@@ -10,8 +10,8 @@ import xarray as xr
 
 from mixture.bayes.chains import ESS_PER_CHAIN, RHAT_LIMIT
 from mixture.bayes.counts import convergence
+from mixture.bayes.draws import as_dataset, observed_sample, posterior_draws
 from mixture.bayes.labels import match_components
-from mixture.bayes.model import as_dataset, observed_sample, posterior_draws
 from mixture.bayes.modes import LEAST_SHARE
 from mixture.check.comparison import compare_fits, monte_carlo_distance
 from mixture.check.likelihood import total_log_likelihood

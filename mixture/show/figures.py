@@ -6,11 +6,13 @@ Figures are drawings (SVG) on no ground, so that the page can lay them on a ligh
 a dark one; only what has very many points in it is stored as an image within.
 """
 
+import ast
 import base64
-import inspect
+import importlib.util
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -112,9 +114,11 @@ def show(figure: Figure, caption: Text | str, alt: Text | str, thumbnail: bool =
     display(caption if isinstance(caption, Text) else Markdown(f"*{caption}*"), metadata={"caption": True})
 
 
-def source_of(function: Callable) -> Code:
-    """A function's code, coloured."""
-    return Code(inspect.getsource(function), language="python")
+def source_of(module: str, function: str) -> Code:
+    """A function's code, coloured; the module is read, not imported."""
+    source = Path(importlib.util.find_spec(module).origin).read_text(encoding="utf-8")
+    node = next(each for each in ast.parse(source).body if getattr(each, "name", None) == function)
+    return Code(ast.get_source_segment(source, node), language="python")
 
 
 def spell_out_labels(figure: Figure, unit: str) -> None:

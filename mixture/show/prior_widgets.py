@@ -10,7 +10,7 @@ from mixture.data.sample import Sample
 from mixture.show import figures
 
 if TYPE_CHECKING:  # not at run time: it would bring PyMC along
-    from mixture.bayes.model import Priors
+    from mixture.bayes.priors import Priors
 
 SHOWN, POINTS = 30, 150  # prior mixtures in the picture, and points of each
 SD_FAMILIES = ("uniform", "halfnormal", "lognormal", "hierarchical")

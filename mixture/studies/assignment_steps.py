@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from mixture.bayes.model import choose_priors
 from mixture.bayes.nuts import starting_points
+from mixture.bayes.priors import choose_priors
 from mixture.components import Components
 from mixture.data.sample import Sample
 from mixture.data.simulate import random_stream, simulate_mixture

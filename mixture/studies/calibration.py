@@ -28,8 +28,9 @@ from tqdm.auto import tqdm
 
 from mixture.atomic import write_atomically
 from mixture.bayes.latent import latent_steps
-from mixture.bayes.model import Priors, build_model, likelihood_data
-from mixture.bayes.nuts import Nutpie, unconstrained_function
+from mixture.bayes.model import build_model, likelihood_data
+from mixture.bayes.priors import Priors
+from mixture.bayes.pymc_sampling import ModelNutpie, unconstrained_function
 from mixture.code_hash import code_hash, value_hash
 from mixture.components import NAMES, Components, mixture_log_likelihood, stack_components
 from mixture.data.cells import group_sample
@@ -116,7 +117,7 @@ class Refitter:
             self.nuts, self.gibbs = latent_steps(self.model, "gibbs", target_accept=0.9)
             self.untuned = self.nuts.sampling_state
         else:
-            self.nutpie = Nutpie(self.model)
+            self.nutpie = ModelNutpie(self.model)
 
     def observe(self, sample: Sample) -> Sample:
         """The sample as the model's likelihood sees it."""

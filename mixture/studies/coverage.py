@@ -20,7 +20,7 @@ import pandas as pd
 from scipy import special
 
 from mixture.atomic import write_atomically
-from mixture.bayes.model import Priors, choose_priors
+from mixture.bayes.priors import Priors, choose_priors
 from mixture.components import Components
 from mixture.data.sample import Sample
 from mixture.data.simulate import random_stream, simulate_mixture

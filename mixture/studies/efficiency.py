@@ -7,8 +7,9 @@ import arviz as az
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixture.bayes.model import Priors, build_model
-from mixture.bayes.nuts import sample_posterior
+from mixture.bayes.model import build_model
+from mixture.bayes.priors import Priors
+from mixture.bayes.pymc_sampling import sample_posterior
 from mixture.components import NAMES
 from mixture.data.sample import Sample
 from mixture.em import EMFit, fit_em

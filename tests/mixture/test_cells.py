@@ -11,8 +11,11 @@ import pytest
 from scipy import stats
 
 import mixture.data.read as reading
-from mixture.bayes.model import as_dataset, build_model, choose_priors, posterior_draws
-from mixture.bayes.nuts import sample_posterior, starting_points
+from mixture.bayes.draws import as_dataset, posterior_draws
+from mixture.bayes.model import build_model
+from mixture.bayes.nuts import starting_points
+from mixture.bayes.priors import choose_priors
+from mixture.bayes.pymc_sampling import sample_posterior
 from mixture.check.membership import summarise_memberships, write_memberships
 from mixture.components import mixture_cdf
 from mixture.data.cells import (

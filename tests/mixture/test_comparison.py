@@ -8,7 +8,7 @@ from fits import simulated, tree_of
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
-from mixture.bayes.model import posterior_draws
+from mixture.bayes.draws import posterior_draws
 from mixture.check.comparison import compare_fits, monte_carlo_distance
 from mixture.check.likelihood import compare_posteriors
 from mixture.check.membership import means_outside, save_memberships, summarise_memberships

@@ -5,7 +5,8 @@ from fits import fit, simulated
 from numpy.testing import assert_array_equal
 
 from mixture.bayes.compiled import shared_model
-from mixture.bayes.model import build_model, choose_priors
+from mixture.bayes.model import build_model
+from mixture.bayes.priors import choose_priors
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
 

@@ -11,7 +11,8 @@ from mixture.bayes import components_unknown as unknown
 from mixture.bayes import counts, kernels
 from mixture.bayes.jumps import Jumps
 from mixture.bayes.kernels_unknown import jump_to_number, run_telescoping
-from mixture.bayes.model import Priors, build_model
+from mixture.bayes.model import build_model
+from mixture.bayes.priors import Priors
 from mixture.check.selection import open_k_max, singular_bic
 from mixture.data.sample import Sample
 from mixture.show.text import components as say

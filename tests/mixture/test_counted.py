@@ -14,8 +14,9 @@ from scipy import optimize, stats
 
 import mixture.data.counted as counted
 from helpers import load_sample
-from mixture.bayes.model import build_model, choose_priors
-from mixture.bayes.nuts import unconstrained_function
+from mixture.bayes.model import build_model
+from mixture.bayes.priors import choose_priors
+from mixture.bayes.pymc_sampling import unconstrained_function
 from mixture.bayes.target import log_posterior
 from mixture.check.membership import summarise_memberships
 from mixture.components import Components

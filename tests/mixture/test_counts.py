@@ -10,7 +10,7 @@ from mixture.bayes import components_unknown as unknown
 from mixture.bayes import counts, kernels
 from mixture.bayes.evidence import bridge_sampling
 from mixture.bayes.gibbs import sample_by_gibbs
-from mixture.bayes.model import choose_priors
+from mixture.bayes.priors import choose_priors
 from mixture.bayes.target import Target
 from mixture.components import mixture_log_likelihood
 from mixture.data.sample import Sample

@@ -10,7 +10,7 @@ from mixture.bayes import components_unknown as unknown
 from mixture.bayes import counts
 from mixture.bayes.evidence import bridge_sampling
 from mixture.bayes.gibbs import sample_by_gibbs
-from mixture.bayes.model import Priors, choose_priors
+from mixture.bayes.priors import Priors, choose_priors
 from mixture.components import mixture_log_likelihood
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample

@@ -14,7 +14,8 @@ import xarray as xr
 from fits import simulated
 from matplotlib.patches import Rectangle
 
-from mixture.bayes.model import as_dataset, choose_priors
+from mixture.bayes.draws import as_dataset
+from mixture.bayes.priors import choose_priors
 from mixture.check.membership import summarise_memberships
 from mixture.components import Components, component_log_density, mixture_log_density
 from mixture.data.sample import Sample

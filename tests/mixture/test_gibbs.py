@@ -13,12 +13,14 @@ from scipy.optimize import check_grad
 
 from mixture.bayes import kernels
 from mixture.bayes.chains import Stop, Stopped
+from mixture.bayes.draws import posterior_draws
 from mixture.bayes.fit import choose_sampler, draw_posterior, fit_posterior
 from mixture.bayes.gibbs import _Chain, _Chains, _starting_points, sample_by_gibbs
 from mixture.bayes.labels import match_components, name_components
-from mixture.bayes.model import Priors, build_model, choose_priors, posterior_draws
+from mixture.bayes.model import build_model
 from mixture.bayes.modes import find_modes, is_isolated
-from mixture.bayes.nuts import unconstrained_function
+from mixture.bayes.priors import Priors, choose_priors
+from mixture.bayes.pymc_sampling import unconstrained_function
 from mixture.bayes.target import Target, log_posterior
 from mixture.check.verdict import judge_chains
 from mixture.components import Components, mixture_log_likelihood

@@ -8,7 +8,7 @@ from scipy import special, stats
 
 from mixture.bayes.jumps import JumpLearner, Jumps
 from mixture.bayes.kernels import T_DF, log_proposal
-from mixture.bayes.model import choose_priors
+from mixture.bayes.priors import choose_priors
 from mixture.bayes.proposals import Proposals
 from mixture.bayes.target import Target
 from mixture.data.sample import Sample

@@ -10,8 +10,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pymc.blocking import DictToArrayBijection
 from scipy import stats
 
+from mixture.bayes.draws import posterior_draws
 from mixture.bayes.latent import STEPS, draw_assignments, latent_steps
-from mixture.bayes.model import Priors, build_model, choose_priors, posterior_draws
+from mixture.bayes.model import build_model
+from mixture.bayes.priors import Priors, choose_priors
 from mixture.components import membership_probabilities, mixture_log_likelihood
 from mixture.data.sample import Sample
 

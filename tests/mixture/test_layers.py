@@ -1,9 +1,12 @@
 """The layers of mixture/: nothing imports from a layer above its own, nor the runner or the notebooks' words."""
 
+import subprocess
+import sys
+
 import pytest
 
 from mixture.code_hash import imported_names
-from runner.stages import ROOT
+from runner.stages import ROOT, read_chain, stage_modules
 
 LAYERS = (
     "messages atomic code_hash components parallel".split(),
@@ -35,3 +38,15 @@ def test_no_file_imports_from_above(path):
     assert not {name[0] for name in names} & {"helpers", "report", "runner"}
     used = {name[1] for name in names if name[0] == "mixture" and len(name) > 1} & HEIGHT.keys()
     assert {name for name in used if HEIGHT[name] > HEIGHT[layer_of(path)]} == set()
+
+
+def test_the_chains_notebooks_start_without_pymc():
+    """It takes a second to import; what a default report runs is our own sampler."""
+    code = f"""
+import importlib, sys
+for name in {stage_modules(read_chain())!r}:
+    importlib.import_module(name)
+print({{"pymc", "pytensor"}} & set(sys.modules))
+"""
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert ran.stdout == "set()\n", ran.stderr

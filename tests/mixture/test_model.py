@@ -14,16 +14,11 @@ from scipy import stats
 
 from helpers import load_posterior
 from mixture.atomic import write_atomically
-from mixture.bayes.model import (
-    Priors,
-    add_log_likelihood,
-    as_dataset,
-    build_model,
-    choose_priors,
-    observed_sample,
-    posterior_draws,
-)
-from mixture.bayes.nuts import sample_posterior, starting_points
+from mixture.bayes.draws import add_log_likelihood, as_dataset, observed_sample, posterior_draws
+from mixture.bayes.model import build_model
+from mixture.bayes.nuts import starting_points
+from mixture.bayes.priors import Priors, choose_priors
+from mixture.bayes.pymc_sampling import sample_posterior
 from mixture.check.likelihood import total_log_likelihood
 from mixture.components import NAMES, mixture_log_likelihood, sort_components
 from mixture.data.cells import group_sample

@@ -15,8 +15,8 @@ from generated import assert_clear, inside, plausible, positive
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mixture.bayes.model import choose_priors
 from mixture.bayes.nuts import starting_points
+from mixture.bayes.priors import choose_priors
 from mixture.components import mixture_log_likelihood, sort_components
 from mixture.data.cells import choose_likelihood
 from mixture.data.read import check_source, read_sample

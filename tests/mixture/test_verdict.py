@@ -14,7 +14,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from mixture.bayes.counts import QUANTITIES
-from mixture.bayes.model import Priors, as_dataset, choose_priors, posterior_draws
+from mixture.bayes.draws import as_dataset, posterior_draws
+from mixture.bayes.priors import Priors, choose_priors
 from mixture.check.likelihood import expected_log_predictive_density, loo_pit
 from mixture.check.verdict import (
     Verdict,

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 
 from mixture.bayes import witness
 from mixture.bayes.fit import fit_posterior
-from mixture.bayes.model import choose_priors
+from mixture.bayes.priors import choose_priors
 from mixture.bayes.target import Target
 from mixture.check.verdict import judge_beside
 from mixture.data.cells import group_sample
@@ -33,12 +33,12 @@ def test_the_gradient_is_that_of_the_density_in_ordered_coordinates(sample, fami
     x = np.concatenate(nuts.forward(**start))
     for name, there in zip(("w", "mu", "sigma"), nuts.backward(x[None]), strict=True):
         assert_allclose(there[0], start[name])
-    density, gradient = nuts._density_and_gradient(x)
+    density, gradient = nuts.density_and_gradient(x)
     log_gaps = np.log(np.diff(start["mu"]) / target.spread)
     free = target.to_free(nuts.backward(x[None]))
     assert density == pytest.approx(target.log_density(free)[0] + log_gaps.sum())
     steps = 1e-5 * np.eye(len(x))
-    rises = [(nuts._density_and_gradient(x + s)[0] - nuts._density_and_gradient(x - s)[0]) / 2e-5 for s in steps]
+    rises = [(nuts.density_and_gradient(x + s)[0] - nuts.density_and_gradient(x - s)[0]) / 2e-5 for s in steps]
     assert_allclose(gradient, rises, rtol=1e-4, atol=1e-4)
 
 

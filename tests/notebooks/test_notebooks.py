@@ -17,6 +17,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pytest
+from papermill import inspect_notebook
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -54,6 +55,14 @@ def test_parameters_cell_agrees_with_the_schema_and_the_default_report(path):
     assert set(given) <= set(NAMES)
     default = load(ROOT / "params" / "default.yml").model_dump()
     assert given == {name: default[name] for name in given}
+
+
+@each_of_chain
+def test_papermill_understands_each_parameter(path, caplog):
+    """What it cannot read it complains of, in the terminal of who runs the report."""
+    (cell,) = tagged(path, "parameters")
+    assert {to.id for node in ast.parse(text(cell)).body for to in node.targets} == set(inspect_notebook(str(path)))
+    assert caplog.records == []
 
 
 @each

@@ -17,7 +17,7 @@ from tiny import ROOT
 
 from helpers import load_posterior, load_sample
 from mixture.atomic import read_json
-from mixture.bayes.model import observed_sample, posterior_draws
+from mixture.bayes.draws import observed_sample, posterior_draws
 from mixture.check.decisions import describe_cutoffs, mode_probabilities
 from mixture.check.membership import summarise_memberships
 from mixture.check.verdict import judge_chains

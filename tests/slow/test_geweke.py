@@ -11,7 +11,7 @@ import pytest
 from planted import plant
 
 from mixture.bayes import kernels
-from mixture.bayes.model import Priors
+from mixture.bayes.priors import Priors
 
 pytestmark = pytest.mark.slow
 

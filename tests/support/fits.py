@@ -6,8 +6,11 @@ import numpy as np
 import pymc as pm
 import xarray as xr
 
-from mixture.bayes.model import Priors, add_log_likelihood, add_log_prior, as_dataset, build_model, choose_priors
-from mixture.bayes.nuts import sample_posterior, starting_points
+from mixture.bayes.draws import add_log_likelihood, add_log_prior, as_dataset
+from mixture.bayes.model import build_model
+from mixture.bayes.nuts import starting_points
+from mixture.bayes.priors import Priors, choose_priors
+from mixture.bayes.pymc_sampling import sample_posterior
 from mixture.components import mixture_log_likelihood
 from mixture.data.sample import Sample
 from mixture.data.simulate import simulate_mixture
