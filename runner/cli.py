@@ -1,12 +1,12 @@
 """The command line: one report from one set of parameters, or a sweep of many.
 
-    report.py run [PARAMS.yml] [-p NAME VALUE]... [--out DIR] [--notebooks DIR] [--force]
-    report.py sweep SWEEP.yml [--scheduler ADDRESS] [--out DIR] [--notebooks DIR] [--html] [--force]
-    report.py render RUN_DIR
-    report.py reproduce RUN_DIR [--notebooks DIR]
-    report.py index [FOLDER]
+    mixture-report run [PARAMS.yml] [-p NAME VALUE]... [--out DIR] [--notebooks DIR] [--force]
+    mixture-report sweep SWEEP.yml [--scheduler ADDRESS] [--out DIR] [--notebooks DIR] [--html] [--force]
+    mixture-report render RUN_DIR
+    mixture-report reproduce RUN_DIR [--notebooks DIR]
+    mixture-report index [FOLDER]
 
-Exit status: 0 trusted, 2 bad input, 3 report written but not to be trusted,
+In a clone `report.py` is the same command. Exit status: 0 trusted, 2 bad input, 3 report written but not to be trusted,
 130 or 143 interrupted, 1 anything else. A sweep is trusted if all its points are,
 and ends with 1 if any of them failed. A report is reproduced with status 0, or not with 3.
 """
@@ -16,6 +16,7 @@ import gc
 import os
 import re
 import shlex
+import shutil
 import signal
 import sys
 from collections import Counter
@@ -36,6 +37,7 @@ from runner.run import ProgressListener, run_chain
 from runner.stages import NOTEBOOKS, Stage
 from runner.stored import COMPARISON, COMPONENTS, read_stored
 
+COMMAND = "mixture-report"  # as pyproject.toml names it
 TRUSTED, FAILED, BAD_INPUT, UNTRUSTED = 0, 1, 2, 3
 SIGNALS = signal.SIGINT, signal.SIGTERM
 
@@ -57,7 +59,7 @@ class _Parser(argparse.ArgumentParser):
 
 def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The parsed command line, or `InputError`."""
-    parser = _Parser(prog="report.py", description="A report on the Gaussian components of a sample.")
+    parser = _Parser(prog=Path(sys.argv[0]).name, description="A report on the Gaussian components of a sample.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
     run = commands.add_parser("run", help="run the notebooks that need it and write the report")
     run.add_argument("params", nargs="?", metavar="PARAMS.yml", help="a file of `name: value` lines")
@@ -265,9 +267,17 @@ def _longer_command(arguments, values):
     """The command that was given with `LONGER` times the draws and tuning, to be copied into a shell."""
     given = [pair for pair in arguments.overrides if pair[0] not in ("draws", "tune")]
     given += [(name, str(LONGER * getattr(values, name))) for name in ("draws", "tune")]
-    words = [os.path.relpath(sys.executable), "report.py", "run", *([arguments.params] if arguments.params else [])]
+    words = [*_own_command(), "run", *([arguments.params] if arguments.params else [])]
     words += [word for pair in given for word in ("-p", *pair)]
     return shlex.join([*words, *(["--out", arguments.out] if arguments.out else [])])
+
+
+def _own_command():
+    """The words that started this process: the installed command, or report.py with its Python."""
+    name = Path(sys.argv[0]).name
+    if name == COMMAND:
+        return [COMMAND if shutil.which(COMMAND) else os.path.relpath(sys.argv[0])]
+    return [os.path.relpath(sys.executable), "report.py"]
 
 
 class SweepProgress:
