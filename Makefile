@@ -19,7 +19,7 @@ export UV_COMPILE_BYTECODE = 1
 unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 # What make's command line may set; anything else there is a slip. The first ones are parameters of a report, by name.
-GIVEN = data:DATA column:COLUMN counts:COUNTS lower:LOWER upper:UPPER unit:UNIT transform:TRANSFORM missing:MISSING n_components:K k_max:KMAX draws:DRAWS tune:TUNE scheduler:SCHEDULER
+GIVEN = data:DATA column:COLUMN counts:COUNTS lower:LOWER upper:UPPER unit:UNIT by:BY transform:TRANSFORM missing:MISSING n_components:K k_max:KMAX draws:DRAWS tune:TUNE scheduler:SCHEDULER
 OF_REPORT = $(foreach pair,$(GIVEN),$(lastword $(subst :, ,$(pair)))) PARAMS
 OF_OTHERS = OUT SCHEDULER SWEEP RUN PYTHON UV STOP PYTEST_ADDOPTS
 ON_LINE  := $(filter-out -% MAKE%,$(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
@@ -27,7 +27,7 @@ SLIPS    := $(filter-out $(OF_OTHERS) $(if $(filter report,$(MAKECMDGOALS)),$(OF
 ifneq ($(SLIPS),)
 $(error $(SLIPS): given to make; allowed: $(OF_OTHERS), and for `make report` $(OF_REPORT))
 endif
-export PARAMS DATA COLUMN COUNTS LOWER UPPER UNIT TRANSFORM MISSING K KMAX DRAWS TUNE OUT SWEEP SCHEDULER RUN
+export PARAMS DATA COLUMN COUNTS LOWER UPPER UNIT BY TRANSFORM MISSING K KMAX DRAWS TUNE OUT SWEEP SCHEDULER RUN
 
 .DEFAULT_GOAL := help
 .PHONY: help setup report reports sweep reproduce index figures lab notebooks lint test test-slow test-all lock clean \
@@ -45,7 +45,7 @@ setup: $(TESTED)  ## set up the environment in .venv, tests included; the others
 as_option = $(if $($(2)),-p $(1) $(if $(filter K KMAX DRAWS TUNE,$(2)),"$$$(2)",$(call quoted,$(2))))
 OPTIONS = $(foreach pair,$(GIVEN),$(call as_option,$(firstword $(subst :, ,$(pair))),$(lastword $(subst :, ,$(pair)))))
 
-report: $(READY)  ## write the report on PARAMS, or on DATA: COLUMN, COUNTS, LOWER, UPPER, UNIT, TRANSFORM, MISSING, K, KMAX, DRAWS, TUNE, OUT
+report: $(READY)  ## write the report on PARAMS, or on DATA: COLUMN, COUNTS, LOWER, UPPER, UNIT, BY, TRANSFORM, MISSING, K, KMAX, DRAWS, TUNE, OUT
 	@$(REPORT) run $(if $(and $(DATA),$(if $(findstring command,$(origin PARAMS)),,ours)),,"$$PARAMS") $(OPTIONS) $(if $(OUT),--out "$$OUT")
 
 sweep: $(READY)  ## run all points of SWEEP (sweeps/smoke.yml), on SCHEDULER if there is one, and report on them

@@ -112,6 +112,9 @@ class Parameters(BaseModel):
     unit: str | None = _field(
         None, "sample", "of the values, for axes and tables; null: data units", min_length=1, max_length=40
     )
+    by: str | None = _field(
+        None, "sample", "column whose labels split the sample: a report for each group, and one that compares them"
+    )
     transform: Literal["log"] | None = _field(
         None,
         "sample",
@@ -245,7 +248,7 @@ class Parameters(BaseModel):
     @model_validator(mode="after")
     def _agree(self):
         if self.data is None:
-            of_data = dict.fromkeys(("column", "counts", "lower", "upper", "transform"))
+            of_data = dict.fromkeys(("column", "counts", "lower", "upper", "by", "transform"))
             for name, default in {"missing": "refuse", **of_data}.items():
                 if getattr(self, name) != default:
                     raise ValueError(

@@ -121,6 +121,7 @@ def default_folder(params: str | None, data: str | None, overrides: dict[str, An
     overrides = overrides or {}
     parts = [re.sub(r"[*?\[\]]", "", Path(params or data or "simulation").stem) or "data"]
     parts += [re.sub(r"[^\w.]+", "_", str(overrides["column"]))[:40]] if overrides.get("column") else []
+    parts += [f"by_{re.sub(r'[^\w.]+', '_', str(overrides['by']))[:40]}"] if overrides.get("by") else []
     parts += [f"K{overrides['n_components']}"] if overrides.get("n_components") else []
     return Path("runs") / "-".join(parts)
 
@@ -252,6 +253,8 @@ def run(arguments: argparse.Namespace) -> int:
     if values.data is not None:
         from mixture.data.read import check_source  # only a file of the user's needs pyarrow here
 
+        if values.by is not None:
+            return _run_groups(arguments, values, overrides)
         check_source(values)
     folder = Path(arguments.out or default_folder(arguments.params, values.data, overrides))
     outcome = run_chain(values, folder, arguments.notebooks, arguments.force, listener=RunProgress())
@@ -261,6 +264,15 @@ def run(arguments: argparse.Namespace) -> int:
     if not outcome.manifest["trusted"]:
         lines.insert(-1, f"  to run it longer: {_longer_command(arguments, values)}")
     return print_summary(lines, outcome.manifest)
+
+
+def _run_groups(arguments, values, overrides):
+    """The `run` command on a sample that is split by a column; the exit status."""
+    from runner.sweep.groups import read_group_sweep
+
+    overrides = {"by": values.by} | overrides
+    folder = Path(arguments.out or default_folder(arguments.params, values.data, overrides))
+    return _run_points(read_group_sweep(values, folder), folder, arguments, values.scheduler, True, "groups")
 
 
 def _longer_command(arguments, values):
@@ -314,21 +326,27 @@ def _format_duration(seconds):
 
 def sweep(arguments: argparse.Namespace) -> int:
     """The `sweep` command; the exit status."""
-    from runner.sweep import run as sweeps
     from runner.sweep.grid import read_sweep
-    from runner.sweep.results import RESULTS
 
     wanted = read_sweep(arguments.sweep)
     folder = Path(arguments.out or default_folder(arguments.sweep, None))
-    rows = sweeps.run_sweep(
-        wanted, folder, arguments.notebooks, arguments.scheduler, arguments.html, arguments.force, SweepProgress()
-    )
+    return _run_points(wanted, folder, arguments, arguments.scheduler, arguments.html)
+
+
+def _run_points(wanted, folder, arguments, scheduler, page, what="points"):
+    """Run a sweep and print what came of it; the exit status."""
+    from runner.sweep import run as sweeps
+    from runner.sweep.results import RESULTS
+
+    rows = sweeps.run_sweep(wanted, folder, arguments.notebooks, scheduler, page, arguments.force, SweepProgress())
     points = {row["point"]: row for row in rows}
     counts = Counter(sweeps.point_outcome(row) for row in points.values())
-    print(f"{len(points)} points: {_format_counts(counts)}")
+    print(f"{len(points)} {what}: {_format_counts(counts)}")
     for name, row in points.items():
         if row["error"]:
             swept = "".join(f"{key} {row[key]}, " for key in wanted.swept)
+            if name in wanted.about.get("groups", {}):
+                swept = f"{wanted.about['by']} {wanted.about['groups'][name]}, "
             place = os.path.relpath(sweeps.point_folder(folder, name))
             print(f"  failed: {place} ({swept}seed {row['seed']}): {row['error']}")
     written = next(name for name in (REPORT, RESULTS) if (folder / name).exists())

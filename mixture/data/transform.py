@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mixture.data.sample import Sample
+from mixture.data.sample import DATA_UNITS, Sample
 from mixture.messages import InputError, format_value
 
 NAME, UNIT = "log of ", "log "  # before a column's name, and before its unit
@@ -68,12 +68,15 @@ def take_logs_of_bins(lower: np.ndarray, upper: np.ndarray, names: str) -> tuple
     return np.log(lower, where=lower > 0, out=np.full(len(lower), -np.inf)), np.log(upper)
 
 
+def name_unit(unit: str | None, transform: str | None) -> str:
+    """The unit of what is fitted."""
+    return (UNIT if transform else "") + (unit or DATA_UNITS)
+
+
 def name_sample(sample: Sample, unit: str | None, transform: str | None) -> Sample:
     """A sample with its unit, and where it holds logarithms with a name and a unit that say so."""
-    unit = unit or sample.unit
-    if transform is None:
-        return replace(sample, unit=unit)
-    return replace(sample, name=NAME + sample.name, unit=UNIT + unit)
+    name = sample.name if transform is None else NAME + sample.name
+    return replace(sample, name=name, unit=name_unit(unit or sample.unit, transform))
 
 
 def to_data_units(values: ArrayLike, transform: str | None) -> np.ndarray:
