@@ -4,6 +4,7 @@
     mixture-report sweep SWEEP.yml [--scheduler ADDRESS] [--out DIR] [--notebooks DIR] [--html] [--force]
     mixture-report render RUN_DIR
     mixture-report reproduce RUN_DIR [--notebooks DIR]
+    mixture-report compare RUN_DIR RUN_DIR [--out PAGE.html]
     mixture-report index [FOLDER]
 
 In a clone `report.py` is the same command. Exit status: 0 trusted, 2 bad input, 3 report written but not to be trusted,
@@ -91,12 +92,20 @@ def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     again.add_argument(
         "--notebooks", metavar="DIR", default=NOTEBOOKS, help="the chain that wrote it, if not notebooks/"
     )
+    pair = commands.add_parser(
+        "compare", help="write a page on two finished runs: what they were given, what came of it"
+    )
+    pair.add_argument("run_dir", metavar="RUN_DIR")
+    pair.add_argument("other_dir", metavar="RUN_DIR")
+    pair.add_argument("--out", metavar="PAGE.html", help="default: compare-<one>-<other>.html beside the first")
     index = commands.add_parser("index", help="write index.html over all runs in a folder")
     index.add_argument("folder", nargs="?", metavar="FOLDER", default="runs", help="default: runs")
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
         raise InputError(f"{format_names(unknown)}: no such argument")
-    for name in {"params", "sweep", "scheduler", "out", "notebooks", "run_dir", "folder"} & vars(arguments).keys():
+    for name in {"params", "sweep", "scheduler", "out", "notebooks", "run_dir", "other_dir", "folder"} & vars(
+        arguments
+    ).keys():
         if getattr(arguments, name) == "":
             raise InputError(f"{name}: given ''; allowed: a name")
     return arguments
@@ -224,6 +233,11 @@ def headline_lines(rows: list[dict[str, str]]) -> list[str]:
                 fixed(numbers["difference_in_sds"], 2),
             ]
         )
+    return _aligned(lines)
+
+
+def _aligned(lines):
+    """Rows of cells as lines of text, each column as wide as it must be."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
 
@@ -379,6 +393,19 @@ def reproduce(arguments: argparse.Namespace) -> int:
     return TRUSTED if comparison.reproduced else UNTRUSTED
 
 
+def compare(arguments: argparse.Namespace) -> int:
+    """The `compare` command; the exit status."""
+    from runner.page.compare import compare_runs
+
+    out = None if arguments.out is None else Path(arguments.out)
+    found = compare_runs(Path(arguments.run_dir), Path(arguments.other_dir), out)
+    print(re.sub(r"[*`]", "", found.text))
+    rows = found.table.reset_index().to_numpy().tolist()
+    print("\n".join(_aligned([["", *map(str, found.table.columns)], *rows])))
+    print(os.path.relpath(found.path))
+    return TRUSTED if found.trusted else UNTRUSTED
+
+
 def write_index(arguments: argparse.Namespace) -> int:
     """The `index` command; the exit status."""
     from runner.page import index
@@ -401,7 +428,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, _interrupt)
     try:
         arguments = read_arguments(argv)
-        commands = {"run": run, "sweep": sweep, "render": render, "reproduce": reproduce, "index": write_index}
+        commands = {"run": run, "sweep": sweep, "render": render, "reproduce": reproduce}
+        commands |= {"compare": compare, "index": write_index}
         return commands[arguments.command](arguments)
     except InputError as error:
         print(error, file=sys.stderr)

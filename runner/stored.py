@@ -193,6 +193,8 @@ class Hashes(TypedDict):
     stages: dict[FileName, str]
     outputs: dict[FileName, str]
     page: NotRequired[str]
+    data: NotRequired[dict[FileName, str]]
+    lock: NotRequired[str | None]
 
 
 class Seconds(TypedDict):

@@ -4,13 +4,10 @@ import itertools
 import os
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from mixture.atomic import read_from, read_json
-from mixture.show import figures
 from mixture.show.text.numbers import QUANTITIES
 from mixture.studies.sweeps import OUTCOMES, load_results
 
@@ -99,47 +96,6 @@ def _largest(some, parameter):
         pairs.append((abs(mean_2 - mean) / spread, low, high, abs(mean_2 - mean), spread))
     sds, low, high, difference, spread = max(pairs, key=lambda pair: pair[0])
     return {"lower": low, "higher": high, "difference": difference, "sd": spread, "sds": sds}
-
-
-def draw_groups(table: pd.DataFrame, unit: str) -> Figure:
-    """Forest plot: posterior mean and interval of each weight, mean and sd, a row a group, a colour a component.
-
-    Marks are hollow where the chains are not to be trusted.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        From `load_groups`.
-    unit : str
-        Of what was fitted.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    groups = list(dict.fromkeys(table["group"]))
-    found = table.dropna(subset=["component"])
-    most = int(found["component"].max()) if len(found) else 1
-    figure, axes = plt.subplots(1, 3, figsize=(10, 1.6 + 0.3 * max(len(groups), len(groups) * most / 2)), sharey=True)
-    for ax, (parameter, words) in zip(axes, QUANTITIES.items(), strict=True):
-        for row in found.to_dict("records"):
-            _draw_interval(ax, row, parameter, groups.index(row["group"]), most)
-        ax.set_title(words)
-        figures.name_axes(ax, words if parameter == "w" else f"{words} ({unit})", "")
-    axes[0].set_yticks(range(len(groups)), groups)
-    for label in axes[0].get_yticklabels():
-        label.set_parse_math(False)  # a group's label is a text
-    axes[0].set_ylim(len(groups) - 0.4, -0.6)
-    return figure
-
-
-def _draw_interval(ax, row, parameter, place, most):
-    """One component of one group; components stand a little below each other."""
-    k = int(row["component"]) - 1
-    mean, low, high = (row[f"{parameter}_{name}"] for name in ("posterior_mean", "interval_low", "interval_high"))
-    look = {"color": figures.colour(k), "markerfacecolor": None if row["outcome"] == "trusted" else "white"}
-    height = place + 0.6 * ((k + 0.5) / most - 0.5)
-    ax.errorbar(mean, height, xerr=[[max(0, mean - low)], [max(0, high - mean)]], fmt="o", capsize=2, **look)
 
 
 def count_outcomes(table: pd.DataFrame) -> dict[str, int]:

@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 from mixture.atomic import write_json
 from mixture.data.groups import MOST_GROUPS, read_groups
 from mixture.messages import InputError
+from mixture.show.forest import draw_forest
 from mixture.show.text import groups as say
 from mixture.studies import groups
 
@@ -113,6 +114,6 @@ def test_a_failed_group_has_a_row_and_its_error(folder):
     assert (last["outcome"], last["components"], last["n"]) == ("failed", 0, None)
     text = say.verdicts_text(groups.group_verdicts(table))
     assert "failed: no \\| luck" in text and "[report.html](points/pa/report.html)" in text
-    figure = groups.draw_groups(table, "mm")
+    figure = draw_forest(table, "mm")
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["z", "b", "a"]
     assert "No group has a result." == say.components_table(table[table["group"] == "z"], "mm")

@@ -23,6 +23,7 @@ ALLOWED = {
     "mixture.check.runs",
     "mixture.data.groups",
     "mixture.data.read",
+    "mixture.show.forest",
     "mixture.show.text.numbers",
     "mixture.show.text.runs",
     "mixture.show.text.wording",
