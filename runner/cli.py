@@ -3,7 +3,8 @@
     mixture-report run [PARAMS.yml] [-p NAME VALUE]... [--out DIR] [--notebooks DIR] [--force]
     mixture-report sweep SWEEP.yml [--scheduler ADDRESS] [--out DIR] [--notebooks DIR] [--html] [--force]
     mixture-report render RUN_DIR
-    mixture-report reproduce RUN_DIR [--notebooks DIR]
+    mixture-report reproduce RUN_DIR|ARCHIVE.zip [--notebooks DIR]
+    mixture-report bundle RUN_DIR [--out ARCHIVE.zip]
     mixture-report compare RUN_DIR RUN_DIR [--out PAGE.html]
     mixture-report index [FOLDER]
 
@@ -88,10 +89,13 @@ def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     render = commands.add_parser("render", help="write a finished run's report.html anew")
     render.add_argument("run_dir", metavar="RUN_DIR")
     again = commands.add_parser("reproduce", help="run a finished report again in a fresh folder and say what differs")
-    again.add_argument("run_dir", metavar="RUN_DIR")
+    again.add_argument("run_dir", metavar="RUN_DIR", help="or an archive of one, written by bundle")
     again.add_argument(
         "--notebooks", metavar="DIR", default=NOTEBOOKS, help="the chain that wrote it, if not notebooks/"
     )
+    pack = commands.add_parser("bundle", help="write a finished run, its data and their description into one archive")
+    pack.add_argument("run_dir", metavar="RUN_DIR")
+    pack.add_argument("--out", metavar="ARCHIVE.zip", help="default: the folder's name with .zip, beside it")
     pair = commands.add_parser(
         "compare", help="write a page on two finished runs: what they were given, what came of it"
     )
@@ -384,13 +388,31 @@ def render(arguments: argparse.Namespace) -> int:
 
 def reproduce(arguments: argparse.Namespace) -> int:
     """The `reproduce` command; the exit status."""
+    from runner import bundle as archives
     from runner import reproduce as runs
 
-    comparison, fresh = runs.reproduce(arguments.run_dir, arguments.notebooks, RunProgress())
+    given = Path(arguments.run_dir)
+    if not given.is_file():
+        return _print_reproduced(*runs.reproduce(given, arguments.notebooks, RunProgress()))
+    with archives.unpacked(given) as folder:
+        comparison, fresh = runs.reproduce(folder, arguments.notebooks, RunProgress())
+        return _print_reproduced(comparison, fresh and archives.keep_beside(given, fresh))
+
+
+def _print_reproduced(comparison, fresh):
     print("\n".join(comparison.lines()))
     if fresh is not None:
         print(os.path.relpath(fresh))
     return TRUSTED if comparison.reproduced else UNTRUSTED
+
+
+def bundle(arguments: argparse.Namespace) -> int:
+    """The `bundle` command; the exit status."""
+    from runner.bundle import write_bundle
+
+    path = write_bundle(Path(arguments.run_dir), arguments.out and Path(arguments.out))
+    print(f"{os.path.relpath(path)}: {path.stat().st_size / 1e6:.1f} MB")
+    return TRUSTED
 
 
 def compare(arguments: argparse.Namespace) -> int:
@@ -429,7 +451,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = read_arguments(argv)
         commands = {"run": run, "sweep": sweep, "render": render, "reproduce": reproduce}
-        commands |= {"compare": compare, "index": write_index}
+        commands |= {"bundle": bundle, "compare": compare, "index": write_index}
         return commands[arguments.command](arguments)
     except InputError as error:
         print(error, file=sys.stderr)
