@@ -1,8 +1,8 @@
 """The command line: one report from one set of parameters, or a sweep of many.
 
-    mixture-report run [PARAMS.yml] [-p NAME VALUE]... [--out DIR] [--notebooks DIR] [--force]
+    mixture-report run [PARAMS.yml] [-p NAME VALUE]... [--out DIR] [--notebooks DIR] [--force] [--pdf]
     mixture-report sweep SWEEP.yml [--scheduler ADDRESS] [--out DIR] [--notebooks DIR] [--html] [--force]
-    mixture-report render RUN_DIR
+    mixture-report render RUN_DIR [--pdf]
     mixture-report reproduce RUN_DIR|ARCHIVE.zip [--notebooks DIR]
     mixture-report bundle RUN_DIR [--out ARCHIVE.zip]
     mixture-report compare RUN_DIR RUN_DIR [--out PAGE.html]
@@ -77,6 +77,9 @@ def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("--out", metavar="DIR", help="the run folder; default: runs/<name of the params or data file>")
     run.add_argument("--notebooks", metavar="DIR", default=NOTEBOOKS, help="run another chain than notebooks/")
     run.add_argument("--force", action="store_true", help="run every notebook again")
+    run.add_argument(
+        "--pdf", action="store_true", help="write report.pdf too, by a Chromium or Chrome that is installed"
+    )
     sweep = commands.add_parser("sweep", help="run many points from one file, and write a table and a report of them")
     sweep.add_argument("sweep", metavar="SWEEP.yml", help="params, fixed, points, grid, replicates, study")
     sweep.add_argument(
@@ -88,6 +91,9 @@ def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     sweep.add_argument("--force", action="store_true", help="run every point again")
     render = commands.add_parser("render", help="write a finished run's report.html anew")
     render.add_argument("run_dir", metavar="RUN_DIR")
+    render.add_argument(
+        "--pdf", action="store_true", help="write report.pdf too, by a Chromium or Chrome that is installed"
+    )
     again = commands.add_parser("reproduce", help="run a finished report again in a fresh folder and say what differs")
     again.add_argument("run_dir", metavar="RUN_DIR", help="or an archive of one, written by bundle")
     again.add_argument(
@@ -258,6 +264,15 @@ def summary_lines(folder: Path) -> list[str]:
     ]
 
 
+def _print_pdf(arguments, folder):
+    """Write report.pdf if that was asked for; where it cannot be, a line says why and the exit status stays."""
+    if arguments.pdf:
+        from runner.page.pdf import write_pdf
+
+        if reason := write_pdf(folder):
+            print(reason, file=sys.stderr)
+
+
 def print_summary(lines: list[str], manifest: dict[str, Any]) -> int:
     """Print what `summary_lines` gives; the exit status."""
     print("\n".join(lines))
@@ -278,6 +293,7 @@ def run(arguments: argparse.Namespace) -> int:
     outcome = run_chain(values, folder, arguments.notebooks, arguments.force, listener=RunProgress())
     if outcome.up_to_date:
         print("up to date")
+    _print_pdf(arguments, folder)
     lines = summary_lines(folder)
     if not outcome.manifest["trusted"]:
         lines.insert(-1, f"  to run it longer: {_longer_command(arguments, values)}")
@@ -290,7 +306,9 @@ def _run_groups(arguments, values, overrides):
 
     overrides = {"by": values.by} | overrides
     folder = Path(arguments.out or default_folder(arguments.params, values.data, overrides))
-    return _run_points(read_group_sweep(values, folder), folder, arguments, values.scheduler, True, "groups")
+    status = _run_points(read_group_sweep(values, folder), folder, arguments, values.scheduler, True, "groups")
+    _print_pdf(arguments, folder)
+    return status
 
 
 def _longer_command(arguments, values):
@@ -383,7 +401,9 @@ def render(arguments: argparse.Namespace) -> int:
     """The `render` command; the exit status."""
     folder = Path(arguments.run_dir)
     lines = summary_lines(folder)  # first: of a damaged run nothing is written
-    return print_summary(lines, rewrite_report(folder))
+    manifest = rewrite_report(folder)
+    _print_pdf(arguments, folder)
+    return print_summary(lines, manifest)
 
 
 def reproduce(arguments: argparse.Namespace) -> int:
