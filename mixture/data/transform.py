@@ -89,9 +89,19 @@ def to_data_units(values: ArrayLike, transform: str | None) -> np.ndarray:
 
 
 def sample_in_data_units(sample: Sample, transform: str | None) -> Sample:
-    """The sample as it was read, under its own name and unit: the inverse of the transformation and `name_sample`."""
+    """The sample as it was read, under its own name and unit: the inverse of the transformation and `name_sample`.
+
+    Raises
+    ------
+    InputError
+        The sample holds no logarithms: a notebook was given `transform` and notebook 1 was not.
+    """
     if transform is None:
         return sample
+    if not (sample.name.startswith(NAME) and sample.unit.startswith(UNIT)):
+        raise InputError(
+            "transform: given log, but sample.parquet holds values as they are; allowed: notebook 1 run with transform log first"
+        )
     lower = to_data_units(sample.lower, transform)
     upper = lower if sample.exact else to_data_units(sample.upper, transform)
     name, unit = sample.name.removeprefix(NAME), sample.unit.removeprefix(UNIT)

@@ -2,8 +2,8 @@
 
 A component keeps its colour in every figure of every report; truth, EM and the
 sample have colours and dashes of their own. The palette is seaborn's "colorblind".
-Figures are drawings (SVG) on no ground, so that the page can lay them on a light or
-a dark one; only what has very many points in it is stored as an image within.
+Figures are drawings (SVG) on a white ground, which the page takes away, so that it can lay them on
+a light or a dark one; only what has very many points in it is stored as an image within.
 """
 
 import ast
@@ -51,6 +51,8 @@ CHAIN = [
     sns.color_palette("mako", 6).as_hex()[i] for i in (1, 4, 2, 5)
 ]  # lines that are no components: chains, bulk and tail
 SHOWN = 0.99  # of a skewed sample: the quantile that its figure in data units ends at
+# Below a drawing, so that dark lines can be read in the dark theme of JupyterLab; the page takes it away and has its own way.
+GROUND = '<rect class="ground" width="100%" height="100%" fill="white"/>'
 SHARP = 220  # dots per inch of what is stored as an image: two for each of the page's
 
 
@@ -140,11 +142,12 @@ def spell_out_labels(figure: Figure, unit: str) -> None:
 
 
 def as_svg(figure: Figure) -> str:
-    """A figure as SVG text, the same for the same figure; artists of more than `MANY` points as images within."""
+    """A figure as SVG text on a white ground, the same for the same figure; artists of more than `MANY` points as images within."""
     for artist in figure.findobj(lambda artist: hasattr(artist, "set_rasterized")):
         if _size_of(artist) > MANY:
             artist.set_rasterized(True)
     text = _save(figure, "svg", dpi=SHARP, metadata={"Date": None, "Creator": None}).decode()
+    text = re.sub(r"<svg\b[^>]*>", lambda start: start[0] + GROUND, text, count=1)
     # A hundredth of a point is finer than any screen or printer.
     return re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), text[text.index("<svg") :])
 

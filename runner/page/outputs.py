@@ -20,6 +20,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 PROGRESS = re.compile(r"[█━╸╺▏▎▍▌▋▊▉]|\d+%\||\bit/s|\bs/it|\r(?!\n)")
 UNQUOTED = " '()*,-./:;=@_~!$&?<>+"  # what an SVG in an address may hold as it is
+GROUND = re.compile(r'<rect class="ground"[^>]*/>')  # for JupyterLab; the page lays drawings on its own
 FIGURE_END = "</figure>\n"
 
 _lexer, _formatter = PythonLexer(), HtmlFormatter(nowrap=True)
@@ -37,7 +38,7 @@ def figure(kind: str, data: str, metadata: dict[str, Any]) -> str:
     described = f' alt="{html.escape(alt)}"' if alt else ""
     width = None
     if kind == "image/svg+xml":  # as text it is a quarter shorter than in base64
-        width = _svg_width(data)
+        width, data = _svg_width(data), GROUND.sub("", data, count=1)
         size, address = "", html.escape(f"{kind},{quote(data.replace('\n', ' '), safe=UNQUOTED)}")
     else:
         width, height = png_size(data)

@@ -35,6 +35,11 @@ def skewed(n=400, seed=3):
     return np.exp(np.where(rng.random(n) < 0.6, rng.normal(1, 0.4, n), rng.normal(3, 0.5, n)))
 
 
+def logs(values):
+    """As notebook 1 hands them over."""
+    return name_sample(Sample.of_values(np.log(values)), None, "log")
+
+
 # -- reading ----------------------------------------------------------------------------------
 
 
@@ -49,6 +54,11 @@ def test_logarithms_are_read_and_given_back_as_they_were(folder):
     again = sample_in_data_units(sample, "log")
     assert_array_equal(again.value, values)
     assert again.exact and again.axis == "pay (EUR)"
+
+
+def test_a_sample_of_no_logarithms_is_not_taken_for_one():
+    with pytest.raises(InputError, match="sample.parquet holds values as they are; allowed: notebook 1 run with"):
+        sample_in_data_units(Sample.of_values([1.0, 2.0]), "log")
 
 
 def test_without_a_transform_nothing_changes(folder):
@@ -90,7 +100,7 @@ def test_bins_have_logarithms_of_their_ends_and_open_where_there_is_none(folder)
     sample, _ = read_sample("t.csv", transform="log", **BINS)
     assert_allclose(sample.lower, [-np.inf, 0, np.log(2), np.log(10)])
     assert_allclose(sample.upper, [0, np.log(2), np.log(10), np.inf])
-    again = sample_in_data_units(sample, "log")
+    again = sample_in_data_units(name_sample(sample, None, "log"), "log")
     assert_array_equal(again.lower, [0, 1, 2, 10])
     assert_array_equal(again.upper, [1, 2, 10, np.inf])
 
@@ -122,7 +132,7 @@ def test_a_missing_value_has_a_missing_logarithm():
 
 def test_rounded_values_stand_for_the_logarithms_of_their_cells():
     values = np.round(skewed(2000)) + 1
-    cells, reason = choose_transformed_likelihood(Sample.of_values(np.log(values)), "log", 0.4)
+    cells, reason = choose_transformed_likelihood(logs(values), "log", 0.4)
     assert cells.n == 2000 and len(cells.count) == len(np.unique(values))
     assert_allclose(np.exp(cells.upper) - np.exp(cells.lower), 1)
     assert_allclose(np.exp(cells.lower), np.unique(values) - 0.5)
@@ -131,10 +141,10 @@ def test_rounded_values_stand_for_the_logarithms_of_their_cells():
 
 def test_rounding_that_nothing_notices_is_left_alone():
     values = np.round(np.repeat(skewed(200), 3) * 1e4) / 1e4
-    sample = Sample.of_values(np.log(values))
+    sample = logs(values)
     seen, _ = choose_transformed_likelihood(sample, "log", 0.4)
     assert seen is sample
-    exact, _ = choose_transformed_likelihood(Sample.of_values(np.log(np.round(values) + 1)), "log", 0.4, "exact")
+    exact, _ = choose_transformed_likelihood(logs(np.round(values) + 1), "log", 0.4, "exact")
     assert exact.exact
 
 

@@ -217,6 +217,15 @@ def test_a_notebook_that_runs_before_its_turn_says_what_it_lacks(path, tmp_path,
     assert str(raised.value) == "../runs/lab/sample.parquet is missing: run notebook 1 first, which writes it"
 
 
+OF_SWEEPS = [path for path in NOTEBOOKS if "run_dir" in text(tagged(path, "parameters")[0]) and path not in CHAIN]
+
+
+@pytest.mark.parametrize("path", OF_SWEEPS, ids=lambda path: path.stem)
+def test_a_notebook_of_a_sweep_that_did_not_run_says_how_to_run_it(path, tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match=r"is missing: run (the sweep|a report with `by`) first"):
+        run_cells(path, tmp_path, monkeypatch)
+
+
 # -- in JupyterLab ----------------------------------------------------------------------------
 
 

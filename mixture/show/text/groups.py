@@ -68,7 +68,7 @@ def verdicts_text(groups: list[dict[str, Any]]) -> str:
 
 
 @wording
-def components_table(table: pd.DataFrame, unit: str) -> pd.DataFrame | str:
+def group_components_table(table: pd.DataFrame, unit: str) -> pd.DataFrame | str:
     """Each component of each group, with intervals; `table` is from `load_groups`."""
     rows = []
     for row in table.dropna(subset=["component"]).to_dict("records"):
