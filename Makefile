@@ -97,12 +97,12 @@ lint: $(TESTED)  ## check the code with ruff
 	$(PYTHON) -m ruff format --check $(FORMATTED)
 
 test: $(TESTED)  ## run the tests, the notebooks among them, in five to ten minutes
-	$(ONE_THREAD) $(PYTHON) -m pytest -n 2 --dist loadfile --durations 12 -m "not slow" tests
+	MIXTURE_CORES=1 $(ONE_THREAD) $(PYTHON) -m pytest -n 2 --dist loadfile --durations 12 -m "not slow" tests
 
 # The slow tests alone, and the tests of generated input again with many more cases.
 test-slow: $(TESTED)
-	$(ONE_THREAD) $(PYTHON) -m pytest -n 2 --dist worksteal $(STOP) --durations 20 -m slow tests
-	$(ONE_THREAD) $(PYTHON) -m pytest -n 2 --dist load $(STOP) --durations 8 --hypothesis-profile thorough $(shell find tests -name "test_robust*.py")
+	MIXTURE_CORES=1 $(ONE_THREAD) $(PYTHON) -m pytest -n 2 --dist worksteal $(STOP) --durations 20 -m slow tests
+	MIXTURE_CORES=1 $(ONE_THREAD) $(PYTHON) -m pytest -n 2 --dist load $(STOP) --durations 8 --hypothesis-profile thorough $(shell find tests -name "test_robust*.py")
 
 test-all: test test-slow  ## run all tests: generated input by the thousand, runs stopped at any moment, planted errors
 

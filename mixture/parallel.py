@@ -45,7 +45,7 @@ def run_parallel[T](calls: list[Callable[[], T]]) -> list[T]:
     with ProcessPoolExecutor(min(cores, len(calls)), get_context("fork"), _settle, (calls, share)) as pool:
         futures = [pool.submit(_call, number) for number in range(len(calls))]
         try:
-            return [_result(future) for future in futures]
+            return [warn_again(*future.result()) for future in futures]
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -59,14 +59,18 @@ def _settle(calls, cores):
 
 
 def _call(number):
+    return call_and_catch(_calls[number])
+
+
+def call_and_catch[T](call: Callable[[], T]) -> tuple[T, list[Warning]]:
+    """What a call returns, and what it warned of, for another process."""
     with warnings.catch_warnings(record=True) as caught:
-        result = _calls[number]()
+        result = call()
     return result, [each.message for each in caught]
 
 
-def _result(future):
-    """What a call in a forked process returned; its warnings are issued again here, where they are seen."""
-    result, warned = future.result()
+def warn_again[T](result: T, warned: list[Warning]) -> T:
+    """What a call in another process returned; its warnings are issued here, where they are seen."""
     for message in warned:
         warnings.warn(message, stacklevel=3)
     return result

@@ -48,12 +48,14 @@ gc.freeze()
 """
 
 PRELOAD = """
-import importlib
+import importlib, sys
 for name in {modules!r}:
     try:
         importlib.import_module(name)
     except Exception:  # the notebook that needs it will say so, in its own cell
         pass
+if "mixture.background" in sys.modules:  # last: until now the processors had enough to do
+    sys.modules["mixture.background"].stand_by({modules!r})
 """
 
 

@@ -1,5 +1,7 @@
 """Figures of the chains and of the model's fit, most of them ArviZ's, in the look of all others."""
 
+from functools import partial
+
 import arviz as az
 import matplotlib.pyplot as plt
 import numpy as np
@@ -7,14 +9,44 @@ import seaborn as sns
 import xarray as xr
 from matplotlib.figure import Figure
 
+from mixture.background import Background, start_in_background
 from mixture.components import NAMES, Components
 from mixture.data.sample import DATA_UNITS, Sample
 from mixture.data.simulate import simulate_mixture
 from mixture.show import figures
 
 GRID = {"figsize": (10, 6)}
+HISTOGRAMS = {"mu": ("means", "mean"), "sigma": ("sds", "standard deviation")}  # of `Components`, and in words
 MOST_PANELS = 3  # components that the pictures of chains show: more would be too small to read
 MOST_REPLICATED = 100_000  # values in a replicated sample
+
+
+def draw_in_background(tree: xr.DataTree, limit: float, truth: Components | None = None) -> dict[str, Background[str]]:
+    """Begin to draw what takes long, the last first.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+    limit : float
+        As in `draw_growth`.
+    truth : Components, shape (K,), optional
+
+    Returns
+    -------
+    dict of Background
+        Drawings for `figures.show`: memory, growth, and those of `HISTOGRAMS`.
+    """
+    # Little enough to hand to another process, without the log likelihood.
+    chains = xr.DataTree.from_dict({name: tree[name].to_dataset() for name in ("posterior", "sample_stats", "prior")})
+    begin = partial(start_in_background, figures.drawing)
+    return {
+        **{
+            name: begin(draw_posterior_grid, chains, name, words, truth and getattr(truth, field))
+            for name, (field, words) in reversed(HISTOGRAMS.items())
+        },
+        "growth": begin(draw_growth, chains, limit),
+        "memory": begin(draw_autocorrelation, chains),
+    }
 
 
 def draw_traces(tree: xr.DataTree) -> Figure:

@@ -11,7 +11,7 @@ import base64
 import importlib.util
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +90,22 @@ def colour(component: int) -> str:
     return COMPONENT[component % len(COMPONENT)]
 
 
-def show(figure: Figure, caption: Text | str, alt: Text | str, thumbnail: bool = False, **beside: str) -> None:
+def drawing(draw: Callable[..., Figure], *args: Any, **kwargs: Any) -> str:
+    """What `draw` draws, as SVG text: what another process can hand back."""
+    use_style()
+    figure = draw(*args, **kwargs)
+    text = as_svg(figure)
+    plt.close(figure)
+    return text
+
+
+def show(figure: Figure | str, caption: Text | str, alt: Text | str, thumbnail: bool = False, **beside: str) -> None:
     """Display a figure once, with a caption that states the finding and a text for who cannot see it.
 
     Parameters
     ----------
-    figure : matplotlib.figure.Figure
+    figure : matplotlib.figure.Figure or str
+        A str is a `drawing`.
     caption : Text or str
         Markdown; its numbers are computed.
     alt : Text or str
@@ -105,10 +115,12 @@ def show(figure: Figure, caption: Text | str, alt: Text | str, thumbnail: bool =
     **beside
         Other forms of the same figure, by MIME type.
     """
-    forms = {"image/svg+xml": as_svg(figure), "text/plain": str(alt)} | beside
+    drawn = figure if isinstance(figure, str) else as_svg(figure)
+    forms = {"image/svg+xml": drawn, "text/plain": str(alt)} | beside
     if thumbnail:
         forms["image/png"] = base64.b64encode(_save(figure, "png", dpi=72)).decode()
-    plt.close(figure)
+    if isinstance(figure, Figure):
+        plt.close(figure)
     about = {kind: {ALT_RECORD: str(alt)} for kind in forms if kind.startswith("image/")}
     if isinstance(alt, Text):
         about["records"] = {ALT_RECORD: alt.record}

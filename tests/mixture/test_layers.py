@@ -9,7 +9,7 @@ from mixture.code_hash import imported_names
 from runner.stages import ROOT, read_chain, stage_modules
 
 LAYERS = (
-    "messages atomic code_hash components parallel".split(),
+    "messages atomic code_hash components parallel background".split(),
     ["data"],
     ["em"],
     ["bayes"],

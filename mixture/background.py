@@ -1,0 +1,113 @@
+"""Calls that another processor makes meanwhile: a second process stands by, with the same imports.
+
+The process is spawned, not forked, so it holds on every platform; it lives as long as this one, from notebook to
+notebook in a warm kernel.
+"""
+
+import contextlib
+import importlib
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import cache, partial
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from mixture.parallel import available_cores, call_and_catch, warn_again
+
+
+class Background[T]:
+    """A call that was asked for before its result is needed."""
+
+    def __init__(self, call: Callable[[], T], waiting: Future | None = None):
+        self._call, self._waiting = call, waiting
+
+    def result(self) -> T:
+        """What the call returns, or raises; made here if nobody has begun it."""
+        if self._waiting is None or self._waiting.cancel():
+            return self._call()
+        try:
+            return warn_again(*self._waiting.result())
+        except BrokenProcessPool:  # killed, perhaps for its memory
+            return self._call()
+
+
+def start_in_background[T](function: Callable[..., T], *args: Any, **kwargs: Any) -> Background[T]:
+    """Have a call made by the process that stands by, one after the other in the order they are asked for.
+
+    Ask first for what is needed last: whoever needs a result that was not begun makes the call itself, so the two
+    processes meet in the middle. On one processor each call is made where its result is asked for.
+
+    Parameters
+    ----------
+    function : callable
+        It and its arguments must pickle, as must what it returns.
+    *args, **kwargs
+
+    Returns
+    -------
+    Background
+    """
+    call = partial(function, *args, **kwargs)
+    if available_cores() < 2:
+        return Background(call)
+    # In a file: a pipe to the other process takes seconds for a large call, as each piece waits for this one's lock.
+    with tempfile.NamedTemporaryFile(delete=False) as file:
+        pickle.dump(call, file, pickle.HIGHEST_PROTOCOL)
+    waiting = _queue().submit(_call_there, partial(_load_and_call, file.name))
+    waiting.add_done_callback(lambda _: os.unlink(file.name))  # taken back, too
+    return Background(call, waiting)
+
+
+def stand_by(modules: Iterable[str]) -> None:
+    """Start the second process, if there is a processor for it, and have it import `modules` (names)."""
+    if available_cores() > 1:
+        _queue().submit(_call_there, partial(_import_all, list(modules)))
+
+
+@cache
+def _process():
+    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _settle)
+
+
+@cache
+def _queue():
+    """Hands on one call at a time, so that those behind it can still be taken back."""
+    return ThreadPoolExecutor(1, "background")
+
+
+def _load_and_call(path):
+    return pickle.loads(Path(path).read_bytes())()
+
+
+def _call_there(call):
+    # A kernel that was reset has a main module without it, and to spawn a process asks for it.
+    vars(sys.modules["__main__"]).setdefault("__spec__", None)
+    return _process().submit(call_and_catch, call).result()
+
+
+def _settle():
+    """The second process has one processor, gives way to the first, and ends with it, however that one ended."""
+    os.environ["MIXTURE_CORES"] = "1"
+    os.nice(10)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who interrupts a cell means the first
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent():
+    wait([multiprocessing.parent_process().sentinel])
+    os._exit(0)
+
+
+def _import_all(modules):
+    for name in modules:
+        with contextlib.suppress(Exception):  # who needs it will say so
+            importlib.import_module(name)

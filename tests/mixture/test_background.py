@@ -1,0 +1,114 @@
+"""A call in the background gives what it gives here, whoever makes it, and its process never outlives this one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+import psutil
+import pytest
+
+from mixture import background
+from mixture.background import start_in_background
+from mixture.show import figures
+from runner.stages import ROOT
+
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch):
+    monkeypatch.setenv("MIXTURE_CORES", "2")
+
+
+def begun(*arguments):
+    """A call that the other process is about to make: nobody takes it back."""
+    call = start_in_background(*arguments)
+    while not (call._waiting.running() or call._waiting.done()):
+        time.sleep(0.01)
+    return call
+
+
+def process_after(seconds=0.0):
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def test_one_core_makes_the_call_where_its_result_is_asked_for(monkeypatch):
+    monkeypatch.setenv("MIXTURE_CORES", "1")
+    assert start_in_background(process_after).result() == os.getpid()
+
+
+def test_a_call_that_was_not_begun_is_made_here_and_the_others_there():
+    first, second = begun(process_after, 2), start_in_background(process_after)
+    assert second.result() == os.getpid() != first.result()
+    assert begun(process_after).result() == first.result()
+
+
+def refuse():
+    raise ValueError("no such mixture")
+
+
+def warn():
+    warnings.warn("only one component", UserWarning)
+
+
+def test_what_a_call_raises_or_warns_of_is_told_where_its_result_is_asked_for():
+    with pytest.raises(ValueError, match="no such mixture"):
+        begun(refuse).result()
+    with pytest.warns(UserWarning, match="only one component"):
+        begun(warn).result()
+
+
+def test_its_random_numbers_are_those_of_this_process():
+    rng, same = np.random.default_rng(1), np.random.default_rng(1)
+    assert begun(rng.random, 5).result().tolist() == same.random(5).tolist()
+
+
+def some_figure(values):
+    figure, ax = plt.subplots()
+    ax.plot(values)
+    return figure
+
+
+def test_a_drawing_is_the_figure_that_is_drawn_here():
+    values = np.arange(50) ** 2
+    there = begun(figures.drawing, some_figure, values).result()
+    assert there == figures.drawing(some_figure, values)
+    assert plt.get_fignums() == []
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_leaves_the_call_to_this_one(monkeypatch):
+    background._process.cache_clear()  # this test's own
+    there = begun(process_after).result()
+    long = begun(process_after, 3)
+    os.kill(there, signal.SIGKILL)
+    assert long.result() == os.getpid()
+    background._process.cache_clear()
+
+
+def test_no_file_of_a_call_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    calls = [begun(process_after), *(start_in_background(process_after) for _ in range(3))]
+    for call in reversed(calls):
+        call.result()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_process_ends_with_a_killed_parent():
+    code = "from mixture.background import start_in_background as start; import os, time\n"
+    code += "call = start(os.getpid); time.sleep(2); print(call.result(), flush=True); time.sleep(60)"
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    there = psutil.Process(int(parent.stdout.readline()))
+    assert there.pid != parent.pid
+    parent.kill()
+    parent.wait()
+    there.wait(timeout=10)
