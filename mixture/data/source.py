@@ -31,6 +31,9 @@ class Table(Protocol):
     def batches(self, names: Sequence[str], groups: list[int] | None = None) -> Iterator[np.ndarray]:
         """Some columns, as in `Columns.rows`."""
 
+    def texts(self, name: str) -> Iterator[list[str | None]]:
+        """One column of any kind as text, in batches; None where it is missing."""
+
 
 @dataclass(frozen=True)
 class ArrowTable:
@@ -57,6 +60,11 @@ class ArrowTable:
         for batch in found:
             columns = (pc.cast(batch.column(name), pa.float64()) for name in names)
             yield np.column_stack([column.to_numpy(zero_copy_only=False) for column in columns])
+
+    def texts(self, name: str) -> Iterator[list[str | None]]:
+        for batch in self.dataset.to_batches(columns=[name]):
+            column = batch.column(name)
+            yield pc.cast(column.cast(_plain(column.type)), pa.string()).to_pylist()
 
 
 @dataclass(frozen=True)
@@ -106,10 +114,28 @@ class Columns:
         """The first column alone, each batch of shape (rows,); otherwise as `rows`."""
         return (rows[:, 0] for rows in self.rows(groups))
 
+    def texts(self, name: str) -> list[str | None]:
+        """Another column of the same rows as text, None where it is missing.
+
+        Raises
+        ------
+        InputError
+            A file is damaged, or its column cannot be written as text.
+        """
+        try:
+            return [text for table in self.tables for batch in table.texts(name) for text in batch]
+        except UNREADABLE as error:
+            raise _unreadable(self.files, error) from None
+
     @property
     def size(self) -> int:
         """Bytes on disk."""
         return sum(Path(file).stat().st_size for file in self.files)
+
+
+def _plain(kind):
+    """The type of the values of a dictionary (a category), else the type itself."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _unreadable(files, error):

@@ -1,5 +1,6 @@
 """Numbers and checks in plain words: no digit too many, no failure hidden, nothing said of a colour alone."""
 
+import importlib
 import json
 
 import numpy as np
@@ -25,7 +26,7 @@ from mixture.show.text.decisions import cutoffs_text, lone_text
 from mixture.show.text.fit import posterior_table, priors_text, sensitivity_table, used_table
 from mixture.show.text.numbers import decimals_for, estimate, fixed, plus_minus
 from mixture.show.text.sample import described_table
-from mixture.show.text.wording import FUNCTIONS, write_anew
+from mixture.show.text.wording import CHAPTERS, FUNCTIONS, write_anew
 
 GOOD = Check("largest R-hat", 1.0011, 1.01, True, "")
 BAD = Check("smallest bulk ESS", 87.3, 400.0, False, "run longer")
@@ -386,3 +387,9 @@ def test_means_outside_their_intervals_are_said_where_there_are_any():
     said = membership_caption(0.95, 0.1, 0.25, 0.0312, 2)
     assert "visibly for 25.0% of the values, by 0.03 at most" in said and "bands are the cutoffs" in said
     assert "its band is the cutoff." in membership_caption(0.95, 0.1, 0.0, 0.0, 1)
+
+
+def test_all_chapters_can_be_imported_together():
+    """As they are where an old report is worded anew: no two functions of them have one name."""
+    for chapter in CHAPTERS:
+        importlib.import_module(f"mixture.show.text.{chapter}")

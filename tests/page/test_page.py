@@ -171,6 +171,25 @@ def test_figures_keep_alt_and_caption():
     assert "alt=" not in figure("image/png", png(), {})  # for a test to find
 
 
+def test_each_figure_names_the_data_and_the_code_that_it_rests_on():
+    hashes = {
+        "outputs": {"sample.parquet": "a" * 64},
+        "stages": {CHAPTERS[0][0]: "b" * 64},
+        "data": {"<x>.csv": "c" * 64},
+    }
+    markup = render(CHAPTERS, MANIFEST | {"hashes": hashes})
+    check_page(markup)
+    line = f'<p class="rests">Rests on &lt;x&gt;.csv {"c" * 12}, sample.parquet {"a" * 12}, code and parameters of {CHAPTERS[0][0]} {"b" * 12}.</p></figcaption></figure>'
+    assert line in markup
+    assert markup.count('class="rests"') == markup.count("<figure ") and 'class="rests"' not in HTML
+
+
+def test_a_drawing_says_how_wide_it_is_so_that_its_text_stays_legible():
+    drawing = '<svg xmlns="http://www.w3.org/2000/svg" width="540pt" height="300pt" viewBox="0 0 540 300"/>'
+    assert '<figure tabindex="0" style="--width: 720px">' in figure("image/svg+xml", drawing, {})
+    assert "--width" not in figure("image/svg+xml", "<svg/>", {})
+
+
 def test_code_is_folded_and_coloured():
     assert '<details class="code"><summary>Code</summary>' in HTML
     assert '<span class="k">if</span>' in HTML and '<span class="o">&lt;</span>' in HTML

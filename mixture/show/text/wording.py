@@ -14,7 +14,19 @@ from typing import Any
 
 import pandas as pd
 
-CHAPTERS = ("sample", "components", "fit", "chains", "comparison", "decisions", "sweep", "studies")
+CHAPTERS = (
+    "sample",
+    "components",
+    "fit",
+    "chains",
+    "comparison",
+    "decisions",
+    "units",
+    "groups",
+    "runs",
+    "sweep",
+    "studies",
+)
 RECORD, ALT_RECORD = "wording", "alt"
 FUNCTIONS = {}
 
