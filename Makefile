@@ -3,10 +3,11 @@ PARAMS ?= params/default.yml
 SWEEP  ?= sweeps/smoke.yml
 RUN    ?= runs/default
 PYTHON := .venv/bin/python
+REPORT := .venv/bin/mixture-report
 READY  := .venv/.ready
 TESTED := .venv/.ready-test
 UV     := $(or $(shell command -v uv),.uv/bin/uv)
-# As in the kernels that report.py starts: threads that share small matrices only wait for each other.
+# As in the kernels that a report starts: threads that share small matrices only wait for each other.
 ONE_THREAD = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PIN     = $(UV) pip compile --universal --python-version 3.12 --generate-hashes --no-header --no-emit-index-url --quiet
 
@@ -18,7 +19,7 @@ export UV_COMPILE_BYTECODE = 1
 unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV
 # What make's command line may set; anything else there is a slip. The first ones are parameters of a report, by name.
-GIVEN = data:DATA column:COLUMN counts:COUNTS lower:LOWER upper:UPPER unit:UNIT missing:MISSING n_components:K k_max:KMAX draws:DRAWS tune:TUNE scheduler:SCHEDULER
+GIVEN = data:DATA column:COLUMN counts:COUNTS lower:LOWER upper:UPPER unit:UNIT by:BY transform:TRANSFORM missing:MISSING n_components:K k_max:KMAX draws:DRAWS tune:TUNE scheduler:SCHEDULER
 OF_REPORT = $(foreach pair,$(GIVEN),$(lastword $(subst :, ,$(pair)))) PARAMS
 OF_OTHERS = OUT SCHEDULER SWEEP RUN PYTHON UV STOP PYTEST_ADDOPTS
 ON_LINE  := $(filter-out -% MAKE%,$(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name))))
@@ -26,7 +27,7 @@ SLIPS    := $(filter-out $(OF_OTHERS) $(if $(filter report,$(MAKECMDGOALS)),$(OF
 ifneq ($(SLIPS),)
 $(error $(SLIPS): given to make; allowed: $(OF_OTHERS), and for `make report` $(OF_REPORT))
 endif
-export PARAMS DATA COLUMN COUNTS LOWER UPPER UNIT MISSING K KMAX DRAWS TUNE OUT SWEEP SCHEDULER RUN
+export PARAMS DATA COLUMN COUNTS LOWER UPPER UNIT BY TRANSFORM MISSING K KMAX DRAWS TUNE OUT SWEEP SCHEDULER RUN
 
 .DEFAULT_GOAL := help
 .PHONY: help setup report reports sweep reproduce index figures lab notebooks lint test test-slow test-all lock clean \
@@ -44,20 +45,20 @@ setup: $(TESTED)  ## set up the environment in .venv, tests included; the others
 as_option = $(if $($(2)),-p $(1) $(if $(filter K KMAX DRAWS TUNE,$(2)),"$$$(2)",$(call quoted,$(2))))
 OPTIONS = $(foreach pair,$(GIVEN),$(call as_option,$(firstword $(subst :, ,$(pair))),$(lastword $(subst :, ,$(pair)))))
 
-report: $(READY)  ## write the report on PARAMS, or on DATA: COLUMN, COUNTS, LOWER, UPPER, UNIT, MISSING, K, KMAX, DRAWS, TUNE, OUT
-	@$(PYTHON) report.py run $(if $(and $(DATA),$(if $(findstring command,$(origin PARAMS)),,ours)),,"$$PARAMS") $(OPTIONS) $(if $(OUT),--out "$$OUT")
+report: $(READY)  ## write the report on PARAMS, or on DATA: COLUMN, COUNTS, LOWER, UPPER, UNIT, BY, TRANSFORM, MISSING, K, KMAX, DRAWS, TUNE, OUT
+	@$(REPORT) run $(if $(and $(DATA),$(if $(findstring command,$(origin PARAMS)),,ours)),,"$$PARAMS") $(OPTIONS) $(if $(OUT),--out "$$OUT")
 
 sweep: $(READY)  ## run all points of SWEEP (sweeps/smoke.yml), on SCHEDULER if there is one, and report on them
-	@$(PYTHON) report.py sweep "$$SWEEP" $(if $(SCHEDULER),--scheduler "$$SCHEDULER") $(if $(OUT),--out "$$OUT")
+	@$(REPORT) sweep "$$SWEEP" $(if $(SCHEDULER),--scheduler "$$SCHEDULER") $(if $(OUT),--out "$$OUT")
 
 reports: $(READY)  ## write the report on every file in params/
-	@for params in params/*.yml; do $(PYTHON) report.py run "$$params" || [ $$? -eq 3 ] || exit 1; done
+	@for params in params/*.yml; do $(REPORT) run "$$params" || [ $$? -eq 3 ] || exit 1; done
 
 reproduce: $(READY)  ## run the report in RUN (runs/default) again in a fresh folder and say what differs
-	@$(PYTHON) report.py reproduce "$$RUN"
+	@$(REPORT) reproduce "$$RUN"
 
 index: $(READY)  ## write runs/index.html, one page over all runs
-	@$(PYTHON) report.py index
+	@$(REPORT) index
 
 figures: runs/default/manifest.json $(TESTED)  ## take the README's pictures of the default report, in Chromium
 	@$(PYTHON) -m runner.page.shots runs/default figures
@@ -81,7 +82,7 @@ CLEAN_STORED = ../$(PYTHON) -m nbconvert --to notebook --inplace --ClearMetadata
 
 # Status 3, a report not to be trusted, is still a report.
 runs/default/manifest.json: | $(READY)
-	@$(PYTHON) report.py run params/default.yml || [ $$? -eq 3 ]
+	@$(REPORT) run params/default.yml || [ $$? -eq 3 ]
 
 # nbconvert runs them where they stand and in runs/lab, as JupyterLab does.
 notebooks: $(READY)  ## run the notebooks in their place and store their outputs
@@ -89,7 +90,7 @@ notebooks: $(READY)  ## run the notebooks in their place and store their outputs
 	cd notebooks && $(CLEAN_STORED) 0*.ipynb
 
 # What has the form of `ruff format`: all but the notebooks.
-FORMATTED = report.py helpers.py parameters.py mixture runner benchmarks tests
+FORMATTED = report.py helpers.py parameters.py mixture mixture_report runner benchmarks tests
 
 lint: $(TESTED)  ## check the code with ruff
 	$(PYTHON) -m ruff check .
@@ -112,7 +113,7 @@ bench: $(READY) .venv-peers/.ready  ## run the benchmarks; results in benchmarks
 # A sweep that is done is not run again.
 STUDIES = study_assignment_steps.ipynb study_scaling.ipynb study_priors.ipynb study_components.ipynb sweep_report.ipynb
 studies: $(READY)  ## run the studies of the post's claims, with their sweeps, and store them
-	@for name in scaling priors components; do $(PYTHON) report.py sweep sweeps/$$name.yml || [ $$? -eq 3 ] || exit 1; done
+	@for name in scaling priors components; do $(REPORT) sweep sweeps/$$name.yml || [ $$? -eq 3 ] || exit 1; done
 	cd notebooks && $(ONE_THREAD) ../$(PYTHON) -m nbconvert --to notebook --inplace --execute $(STUDIES)
 	cd notebooks && $(CLEAN_STORED) $(STUDIES)
 	$(PYTHON) -m mixture.studies.stored scaling priors components assignment_steps
@@ -150,7 +151,7 @@ lock: | $(UV)  ## pin pyproject.toml's dependencies anew, the benchmarks' own ap
 	$(PIN) --output-file benchmarks/requirements.lock --constraints requirements.lock --group bench
 
 clean:  ## remove the environment and caches; runs/ stays
-	rm -rf .venv .venv-peers .uv *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-peers .uv build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements.lock pyproject.toml .python-version | $(UV)

@@ -25,6 +25,17 @@ from pydantic import (
 from mixture.messages import USABLE_RANGE, InputError, format_name, format_value, is_usable_range, to_one_line
 
 MAX_LINES = 10  # of one refusal
+SIMULATED_ONLY = ("n_samples", "means", "sds", "weights", "component_counts")  # play no part where there is a file
+FILE_ONLY = (
+    "column",
+    "counts",
+    "lower",
+    "upper",
+    "by",
+    "transform",
+    "missing",
+    "scheduler",
+)  # and these where there is none
 LONGER = 4  # times as many draws and tuning steps, where a run was too short
 
 
@@ -71,12 +82,13 @@ def _field(default, group, meaning, unit="", **limits):
     return Field(default, description=meaning, json_schema_extra={"group": group, "unit": unit}, **limits)
 
 
-def _title(data, column):
+def _title(data, column, transform):
     """Of a report that was given none."""
     if not isinstance(data, str):
         return "A Gaussian mixture, two ways"
     parts = [part for part in (column, os.path.basename(os.path.normpath(data))) if isinstance(part, str) and part]
-    return to_one_line(f"Gaussian components of {' in '.join(parts)}", 200)
+    logs = "the logarithms of " if transform == "log" else ""
+    return to_one_line(f"Gaussian components of {logs}{' in '.join(parts)}", 200)
 
 
 class Parameters(BaseModel):
@@ -110,6 +122,15 @@ class Parameters(BaseModel):
     )
     unit: str | None = _field(
         None, "sample", "of the values, for axes and tables; null: data units", min_length=1, max_length=40
+    )
+    by: str | None = _field(
+        None, "sample", "column whose labels split the sample: a report for each group, and one that compares them"
+    )
+    transform: Literal["log"] | None = _field(
+        None,
+        "sample",
+        "log: the natural logarithms of the values are fitted, and results given in data units too; all that is said of "
+        "data units below is then of logarithms",
     )
     missing: Literal["refuse", "drop"] = _field("refuse", "sample", "missing values in the column: refuse or drop")
     scheduler: str | None = _field(
@@ -227,7 +248,7 @@ class Parameters(BaseModel):
         if filled.get("sd_prior") is None:
             filled["sd_prior"] = "hierarchical" if filled["n_components"] == "auto" else "lognormal"
         if filled.get("title") is None:
-            filled["title"] = _title(filled.get("data"), filled.get("column"))
+            filled["title"] = _title(*(filled.get(name) for name in ("data", "column", "transform")))
         return filled
 
     @property
@@ -238,7 +259,8 @@ class Parameters(BaseModel):
     @model_validator(mode="after")
     def _agree(self):
         if self.data is None:
-            for name, default in {"missing": "refuse", **dict.fromkeys(("column", "counts", "lower", "upper"))}.items():
+            of_data = dict.fromkeys(name for name in FILE_ONLY if name not in ("missing", "scheduler"))
+            for name, default in {"missing": "refuse", **of_data}.items():
                 if getattr(self, name) != default:
                     raise ValueError(
                         f"{name}: given {format_value(getattr(self, name))} without data; allowed: with data"

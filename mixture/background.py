@@ -8,17 +8,14 @@ import contextlib
 import importlib
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache, partial
 from multiprocessing.connection import wait
-from pathlib import Path
 from typing import Any
 
 from mixture.parallel import available_cores, call_and_catch, warn_again
@@ -49,7 +46,8 @@ def start_in_background[T](function: Callable[..., T], *args: Any, **kwargs: Any
     Parameters
     ----------
     function : callable
-        It and its arguments must pickle, as must what it returns.
+        It and its arguments must pickle, as must what it returns. What is larger than some megabytes is better read there
+        from a file: through the pipe between the processes it takes seconds, as each piece waits for this one's lock.
     *args, **kwargs
 
     Returns
@@ -59,12 +57,7 @@ def start_in_background[T](function: Callable[..., T], *args: Any, **kwargs: Any
     call = partial(function, *args, **kwargs)
     if available_cores() < 2:
         return Background(call)
-    # In a file: a pipe to the other process takes seconds for a large call, as each piece waits for this one's lock.
-    with tempfile.NamedTemporaryFile(delete=False) as file:
-        pickle.dump(call, file, pickle.HIGHEST_PROTOCOL)
-    waiting = _queue().submit(_call_there, partial(_load_and_call, file.name))
-    waiting.add_done_callback(lambda _: os.unlink(file.name))  # taken back, too
-    return Background(call, waiting)
+    return Background(call, _queue().submit(_call_there, call))
 
 
 def stand_by(modules: Iterable[str]) -> None:
@@ -82,10 +75,6 @@ def _process():
 def _queue():
     """Hands on one call at a time, so that those behind it can still be taken back."""
     return ThreadPoolExecutor(1, "background")
-
-
-def _load_and_call(path):
-    return pickle.loads(Path(path).read_bytes())()
 
 
 def _call_there(call):

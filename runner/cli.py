@@ -1,12 +1,14 @@
 """The command line: one report from one set of parameters, or a sweep of many.
 
-    report.py run [PARAMS.yml] [-p NAME VALUE]... [--out DIR] [--notebooks DIR] [--force]
-    report.py sweep SWEEP.yml [--scheduler ADDRESS] [--out DIR] [--notebooks DIR] [--html] [--force]
-    report.py render RUN_DIR
-    report.py reproduce RUN_DIR [--notebooks DIR]
-    report.py index [FOLDER]
+    mixture-report run [PARAMS.yml] [-p NAME VALUE]... [--out DIR] [--notebooks DIR] [--force] [--pdf]
+    mixture-report sweep SWEEP.yml [--scheduler ADDRESS] [--out DIR] [--notebooks DIR] [--html] [--force]
+    mixture-report render RUN_DIR [--pdf]
+    mixture-report reproduce RUN_DIR|ARCHIVE.zip [--notebooks DIR]
+    mixture-report bundle RUN_DIR [--out ARCHIVE.zip]
+    mixture-report compare RUN_DIR RUN_DIR [--out PAGE.html]
+    mixture-report index [FOLDER]
 
-Exit status: 0 trusted, 2 bad input, 3 report written but not to be trusted,
+In a clone `report.py` is the same command. Exit status: 0 trusted, 2 bad input, 3 report written but not to be trusted,
 130 or 143 interrupted, 1 anything else. A sweep is trusted if all its points are,
 and ends with 1 if any of them failed. A report is reproduced with status 0, or not with 3.
 """
@@ -16,6 +18,7 @@ import gc
 import os
 import re
 import shlex
+import shutil
 import signal
 import sys
 from collections import Counter
@@ -29,13 +32,14 @@ from mixture.messages import InputError, format_name, format_names, format_value
 from mixture.show.text.numbers import component_name, estimate, fixed, on_axis
 from parameters import LONGER
 from runner.errors import ChainError
-from runner.folder import REPORT, VERDICT
+from runner.folder import MANIFEST, REPORT, VERDICT
 from runner.page.report import rewrite_report
 from runner.params_files import load, parse_yaml
 from runner.run import ProgressListener, run_chain
 from runner.stages import NOTEBOOKS, Stage
 from runner.stored import COMPARISON, COMPONENTS, read_stored
 
+COMMAND = "mixture-report"  # as pyproject.toml names it
 TRUSTED, FAILED, BAD_INPUT, UNTRUSTED = 0, 1, 2, 3
 SIGNALS = signal.SIGINT, signal.SIGTERM
 
@@ -57,7 +61,7 @@ class _Parser(argparse.ArgumentParser):
 
 def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """The parsed command line, or `InputError`."""
-    parser = _Parser(prog="report.py", description="A report on the Gaussian components of a sample.")
+    parser = _Parser(prog=Path(sys.argv[0]).name, description="A report on the Gaussian components of a sample.")
     commands = parser.add_subparsers(dest="command", required=True, parser_class=_Parser)
     run = commands.add_parser("run", help="run the notebooks that need it and write the report")
     run.add_argument("params", nargs="?", metavar="PARAMS.yml", help="a file of `name: value` lines")
@@ -73,6 +77,9 @@ def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     run.add_argument("--out", metavar="DIR", help="the run folder; default: runs/<name of the params or data file>")
     run.add_argument("--notebooks", metavar="DIR", default=NOTEBOOKS, help="run another chain than notebooks/")
     run.add_argument("--force", action="store_true", help="run every notebook again")
+    run.add_argument(
+        "--pdf", action="store_true", help="write report.pdf too, by a Chromium or Chrome that is installed"
+    )
     sweep = commands.add_parser("sweep", help="run many points from one file, and write a table and a report of them")
     sweep.add_argument("sweep", metavar="SWEEP.yml", help="params, fixed, points, grid, replicates, study")
     sweep.add_argument(
@@ -84,17 +91,31 @@ def read_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     sweep.add_argument("--force", action="store_true", help="run every point again")
     render = commands.add_parser("render", help="write a finished run's report.html anew")
     render.add_argument("run_dir", metavar="RUN_DIR")
+    render.add_argument(
+        "--pdf", action="store_true", help="write report.pdf too, by a Chromium or Chrome that is installed"
+    )
     again = commands.add_parser("reproduce", help="run a finished report again in a fresh folder and say what differs")
-    again.add_argument("run_dir", metavar="RUN_DIR")
+    again.add_argument("run_dir", metavar="RUN_DIR", help="or an archive of one, written by bundle")
     again.add_argument(
         "--notebooks", metavar="DIR", default=NOTEBOOKS, help="the chain that wrote it, if not notebooks/"
     )
+    pack = commands.add_parser("bundle", help="write a finished run, its data and their description into one archive")
+    pack.add_argument("run_dir", metavar="RUN_DIR")
+    pack.add_argument("--out", metavar="ARCHIVE.zip", help="default: the folder's name with .zip, beside it")
+    pair = commands.add_parser(
+        "compare", help="write a page on two finished runs: what they were given, what came of it"
+    )
+    pair.add_argument("run_dir", metavar="RUN_DIR")
+    pair.add_argument("other_dir", metavar="RUN_DIR")
+    pair.add_argument("--out", metavar="PAGE.html", help="default: compare-<one>-<other>.html beside the first")
     index = commands.add_parser("index", help="write index.html over all runs in a folder")
     index.add_argument("folder", nargs="?", metavar="FOLDER", default="runs", help="default: runs")
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
         raise InputError(f"{format_names(unknown)}: no such argument")
-    for name in {"params", "sweep", "scheduler", "out", "notebooks", "run_dir", "folder"} & vars(arguments).keys():
+    for name in {"params", "sweep", "scheduler", "out", "notebooks", "run_dir", "other_dir", "folder"} & vars(
+        arguments
+    ).keys():
         if getattr(arguments, name) == "":
             raise InputError(f"{name}: given ''; allowed: a name")
     return arguments
@@ -119,6 +140,7 @@ def default_folder(params: str | None, data: str | None, overrides: dict[str, An
     overrides = overrides or {}
     parts = [re.sub(r"[*?\[\]]", "", Path(params or data or "simulation").stem) or "data"]
     parts += [re.sub(r"[^\w.]+", "_", str(overrides["column"]))[:40]] if overrides.get("column") else []
+    parts += [f"by_{re.sub(r'[^\w.]+', '_', str(overrides['by']))[:40]}"] if overrides.get("by") else []
     parts += [f"K{overrides['n_components']}"] if overrides.get("n_components") else []
     return Path("runs") / "-".join(parts)
 
@@ -168,6 +190,12 @@ def _component_lines(components):
     return [f"  components, by probability: {each}; the report describes {components['chosen']}"]
 
 
+def _scale_lines(manifest):
+    """One line where the numbers are not in data units; by manifest.json, or None."""
+    of_logs = manifest is not None and manifest["parameters"].get("transform") == "log"
+    return ["  means and sds are of logarithms; the report gives them in data units too"] if of_logs else []
+
+
 LARGE_MODE = 0.05  # of the draws: smaller modes, and numbers of components, are in the report alone
 
 
@@ -215,6 +243,11 @@ def headline_lines(rows: list[dict[str, str]]) -> list[str]:
                 fixed(numbers["difference_in_sds"], 2),
             ]
         )
+    return _aligned(lines)
+
+
+def _aligned(lines):
+    """Rows of cells as lines of text, each column as wide as it must be."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
 
@@ -226,8 +259,18 @@ def summary_lines(folder: Path) -> list[str]:
         *verdict_lines(read_stored(folder / VERDICT)),
         *_component_lines(read_stored(folder / COMPONENTS)),
         *(headline_lines(comparison) if comparison else []),
+        *_scale_lines(read_stored(folder / MANIFEST)),
         os.path.relpath(folder / REPORT),
     ]
+
+
+def _print_pdf(arguments, folder):
+    """Write report.pdf if that was asked for; where it cannot be, a line says why and the exit status stays."""
+    if arguments.pdf:
+        from runner.page.pdf import write_pdf
+
+        if reason := write_pdf(folder):
+            print(reason, file=sys.stderr)
 
 
 def print_summary(lines: list[str], manifest: dict[str, Any]) -> int:
@@ -243,24 +286,46 @@ def run(arguments: argparse.Namespace) -> int:
     if values.data is not None:
         from mixture.data.read import check_source  # only a file of the user's needs pyarrow here
 
+        if values.by is not None:
+            return _run_groups(arguments, values, overrides)
         check_source(values)
     folder = Path(arguments.out or default_folder(arguments.params, values.data, overrides))
     outcome = run_chain(values, folder, arguments.notebooks, arguments.force, listener=RunProgress())
     if outcome.up_to_date:
         print("up to date")
+    _print_pdf(arguments, folder)
     lines = summary_lines(folder)
     if not outcome.manifest["trusted"]:
         lines.insert(-1, f"  to run it longer: {_longer_command(arguments, values)}")
     return print_summary(lines, outcome.manifest)
 
 
+def _run_groups(arguments, values, overrides):
+    """The `run` command on a sample that is split by a column; the exit status."""
+    from runner.sweep.groups import read_group_sweep
+
+    overrides = {"by": values.by} | overrides
+    folder = Path(arguments.out or default_folder(arguments.params, values.data, overrides))
+    status = _run_points(read_group_sweep(values, folder), folder, arguments, values.scheduler, True, "groups")
+    _print_pdf(arguments, folder)
+    return status
+
+
 def _longer_command(arguments, values):
     """The command that was given with `LONGER` times the draws and tuning, to be copied into a shell."""
     given = [pair for pair in arguments.overrides if pair[0] not in ("draws", "tune")]
     given += [(name, str(LONGER * getattr(values, name))) for name in ("draws", "tune")]
-    words = [os.path.relpath(sys.executable), "report.py", "run", *([arguments.params] if arguments.params else [])]
+    words = [*_own_command(), "run", *([arguments.params] if arguments.params else [])]
     words += [word for pair in given for word in ("-p", *pair)]
     return shlex.join([*words, *(["--out", arguments.out] if arguments.out else [])])
+
+
+def _own_command():
+    """The words that started this process: the installed command, or report.py with its Python."""
+    name = Path(sys.argv[0]).name
+    if name == COMMAND:
+        return [COMMAND if shutil.which(COMMAND) else os.path.relpath(sys.argv[0])]
+    return [os.path.relpath(sys.executable), "report.py"]
 
 
 class SweepProgress:
@@ -297,21 +362,27 @@ def _format_duration(seconds):
 
 def sweep(arguments: argparse.Namespace) -> int:
     """The `sweep` command; the exit status."""
-    from runner.sweep import run as sweeps
     from runner.sweep.grid import read_sweep
-    from runner.sweep.results import RESULTS
 
     wanted = read_sweep(arguments.sweep)
     folder = Path(arguments.out or default_folder(arguments.sweep, None))
-    rows = sweeps.run_sweep(
-        wanted, folder, arguments.notebooks, arguments.scheduler, arguments.html, arguments.force, SweepProgress()
-    )
+    return _run_points(wanted, folder, arguments, arguments.scheduler, arguments.html)
+
+
+def _run_points(wanted, folder, arguments, scheduler, page, what="points"):
+    """Run a sweep and print what came of it; the exit status."""
+    from runner.sweep import run as sweeps
+    from runner.sweep.results import RESULTS
+
+    rows = sweeps.run_sweep(wanted, folder, arguments.notebooks, scheduler, page, arguments.force, SweepProgress())
     points = {row["point"]: row for row in rows}
     counts = Counter(sweeps.point_outcome(row) for row in points.values())
-    print(f"{len(points)} points: {_format_counts(counts)}")
+    print(f"{len(points)} {what}: {_format_counts(counts)}")
     for name, row in points.items():
         if row["error"]:
             swept = "".join(f"{key} {row[key]}, " for key in wanted.swept)
+            if name in wanted.about.get("groups", {}):
+                swept = f"{wanted.about['by']} {wanted.about['groups'][name]}, "
             place = os.path.relpath(sweeps.point_folder(folder, name))
             print(f"  failed: {place} ({swept}seed {row['seed']}): {row['error']}")
     written = next(name for name in (REPORT, RESULTS) if (folder / name).exists())
@@ -330,18 +401,51 @@ def render(arguments: argparse.Namespace) -> int:
     """The `render` command; the exit status."""
     folder = Path(arguments.run_dir)
     lines = summary_lines(folder)  # first: of a damaged run nothing is written
-    return print_summary(lines, rewrite_report(folder))
+    manifest = rewrite_report(folder)
+    _print_pdf(arguments, folder)
+    return print_summary(lines, manifest)
 
 
 def reproduce(arguments: argparse.Namespace) -> int:
     """The `reproduce` command; the exit status."""
+    from runner import bundle as archives
     from runner import reproduce as runs
 
-    comparison, fresh = runs.reproduce(arguments.run_dir, arguments.notebooks, RunProgress())
+    given = Path(arguments.run_dir)
+    if not given.is_file():
+        return _print_reproduced(*runs.reproduce(given, arguments.notebooks, RunProgress()))
+    with archives.unpacked(given) as folder:
+        comparison, fresh = runs.reproduce(folder, arguments.notebooks, RunProgress())
+        return _print_reproduced(comparison, fresh and archives.keep_beside(given, fresh))
+
+
+def _print_reproduced(comparison, fresh):
     print("\n".join(comparison.lines()))
     if fresh is not None:
         print(os.path.relpath(fresh))
     return TRUSTED if comparison.reproduced else UNTRUSTED
+
+
+def bundle(arguments: argparse.Namespace) -> int:
+    """The `bundle` command; the exit status."""
+    from runner.bundle import write_bundle
+
+    path = write_bundle(Path(arguments.run_dir), arguments.out and Path(arguments.out))
+    print(f"{os.path.relpath(path)}: {path.stat().st_size / 1e6:.1f} MB")
+    return TRUSTED
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """The `compare` command; the exit status."""
+    from runner.page.compare import compare_runs
+
+    out = None if arguments.out is None else Path(arguments.out)
+    found = compare_runs(Path(arguments.run_dir), Path(arguments.other_dir), out)
+    print(re.sub(r"[*`]", "", found.text))
+    rows = found.table.reset_index().to_numpy().tolist()
+    print("\n".join(_aligned([["", *map(str, found.table.columns)], *rows])))
+    print(os.path.relpath(found.path))
+    return TRUSTED if found.trusted else UNTRUSTED
 
 
 def write_index(arguments: argparse.Namespace) -> int:
@@ -366,7 +470,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, _interrupt)
     try:
         arguments = read_arguments(argv)
-        commands = {"run": run, "sweep": sweep, "render": render, "reproduce": reproduce, "index": write_index}
+        commands = {"run": run, "sweep": sweep, "render": render, "reproduce": reproduce}
+        commands |= {"bundle": bundle, "compare": compare, "index": write_index}
         return commands[arguments.command](arguments)
     except InputError as error:
         print(error, file=sys.stderr)

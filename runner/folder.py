@@ -21,7 +21,7 @@ from mixture.code_hash import file_hash
 from mixture.messages import InputError, format_name
 from runner.errors import FolderBusy
 from runner.stages import Stage, ran_all
-from runner.stored import MANIFEST, REPORT, VERDICT, read_if_sound
+from runner.stored import MANIFEST, PDF, REPORT, VERDICT, read_if_sound
 
 try:
     import fcntl
@@ -32,6 +32,7 @@ except ImportError:
 
 __all__ = [
     "MANIFEST",
+    "PDF",
     "REPORT",
     "VERDICT",
     "clear_parts",
@@ -119,7 +120,7 @@ def _is_run_folder(folder, stages):
 
 
 def _own_names(stages):
-    return {MANIFEST, REPORT, *(s.notebook for s in stages), *(name for s in stages for name in s.writes)}
+    return {MANIFEST, REPORT, PDF, *(s.notebook for s in stages), *(name for s in stages for name in s.writes)}
 
 
 # -- at work in it ----------------------------------------------------------------------------

@@ -22,6 +22,7 @@ TEXTS = "mixture/show/text/"  # sentences and tables, which can be written anew 
 __all__ = [
     "code_hash",
     "data_files",
+    "data_hashes",
     "file_hash",
     "folder_parameters",
     "git_state",
@@ -66,6 +67,11 @@ def code_hash(stages: Iterable[Stage]) -> str:
 def data_files(data: str) -> list[Path]:
     """The files that `data` (file, folder or glob) stands for, sorted."""
     return list(map(Path, matching_files(data)))
+
+
+def data_hashes(files: Iterable[Path]) -> dict[str, str]:
+    """The hash of each of the user's files, by its name; of two files of one name, the first has it."""
+    return {path.name: file_hash(path) for path in reversed(list(files))}
 
 
 def folder_parameters(parameters: Parameters, folder: Path) -> dict[str, Any]:

@@ -32,7 +32,17 @@ from runner.folder import (
     write_json,
 )
 from runner.page.report import page_hash, write_report
-from runner.provenance import data_files, folder_parameters, git_state, machine, stage_hash, texts_hash, versions
+from runner.provenance import (
+    LOCK,
+    data_files,
+    data_hashes,
+    folder_parameters,
+    git_state,
+    machine,
+    stage_hash,
+    texts_hash,
+    versions,
+)
 from runner.stages import (
     NOTEBOOKS,
     ROOT,
@@ -288,6 +298,8 @@ class Run:
             "hashes": {
                 "stages": {name: record["hash"] for name, record in done.items()},
                 "outputs": {name: content for record in done.values() for name, content in record["outputs"].items()},
+                "data": data_hashes(self.data),
+                "lock": file_hash(self.stages[0].root / LOCK),
             },
             "seconds": {**seconds, "total": round(sum(seconds.values()), 3)},
         }

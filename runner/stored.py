@@ -24,7 +24,7 @@ from mixture.atomic import read_text
 from mixture.messages import InputError, format_name, format_value, to_one_line
 from parameters import Parameters
 
-MANIFEST, REPORT, VERDICT = "manifest.json", "report.html", "verdict.json"
+MANIFEST, REPORT, PDF, VERDICT = "manifest.json", "report.html", "report.pdf", "verdict.json"
 COMPONENTS, COMPARISON, COST, EM = "components.json", "comparison.csv", "cost.json", "em.json"
 PLAY = "application/vnd.gaussian-mixtures.play+json"  # the data of a figure to play with
 
@@ -193,6 +193,8 @@ class Hashes(TypedDict):
     stages: dict[FileName, str]
     outputs: dict[FileName, str]
     page: NotRequired[str]
+    data: NotRequired[dict[FileName, str]]
+    lock: NotRequired[str | None]
 
 
 class Seconds(TypedDict):

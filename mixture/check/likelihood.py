@@ -1,5 +1,6 @@
 """The log likelihood of every draw, and how well each observation is predicted from the others."""
 
+import os
 from copy import copy
 
 import arviz as az
@@ -16,6 +17,12 @@ MOST_RANKS = 5_000  # observations in a test of fit: beyond, any model fails it
 def total_log_likelihood(tree: xr.DataTree) -> np.ndarray:
     """Log likelihood of the whole sample, ndarray of shape (chain, draw)."""
     return tree["log_likelihood"]["x"].values.astype(float) @ tree["observed_data"]["count"].values
+
+
+def leave_one_out(path: str | os.PathLike) -> az.ELPDData:
+    """ArviZ's leave-one-out of a posterior.nc, point by point; from a file, so that another process can be asked for it."""
+    with xr.open_datatree(path, engine="netcdf4") as tree:
+        return az.loo(tree.load(), pointwise=True)
 
 
 def loo_pit(tree: xr.DataTree, loo: az.ELPDData, rng: np.random.Generator) -> np.ndarray:

@@ -6,7 +6,8 @@ import numpy as np
 
 from mixture.data.cells import Grid, cells_to_sample, sum_counts
 from mixture.data.sample import MOST_CELLS, MOST_VALUES, Sample
-from mixture.data.source import check_different, check_enough, open_columns
+from mixture.data.source import check_different, check_enough, first_row, open_columns
+from mixture.data.transform import take_logs, take_logs_of_bins
 from mixture.messages import InputError, format_value
 
 NARROWEST = 1e-7  # of the range: in narrower bins the difference of two probabilities has few digits left
@@ -22,6 +23,7 @@ def read_counted(
     missing: str = "refuse",
     n_components: int | str = 1,
     cell_width: float | None = None,
+    transform: str | None = None,
 ) -> tuple[Sample, int]:
     """Read values and their counts, or bins and theirs.
 
@@ -42,6 +44,8 @@ def read_counted(
         At least twice as many observations are wanted, and as many different values or bins.
     cell_width : float, optional
         Data units, as in `mixture.data.read.read_sample`.
+    transform : {None, "log"}
+        With log, natural logarithms of the values or of the bins' ends; a lower end of 0 or less becomes open.
 
     Returns
     -------
@@ -71,13 +75,15 @@ def read_counted(
     gone = np.isnan(count) if lower is not None else np.isnan(rows).any(axis=1)
     if gone.any() and missing != "drop":
         raise InputError(
-            f"missing: {gone.sum():,} of {len(rows):,} rows lack their {'count' if lower is not None else 'value or count'}; "
-            "allowed: none, or missing: drop"
+            f"missing: {gone.sum():,} of {len(rows):,} rows lack their {'count' if lower is not None else 'value or count'}"
+            f"{first_row(gone)}; allowed: none, or missing: drop"
         )
-    rows, count = rows[~gone], count[~gone]
-    _check_counts(count, counts)
+    _check_counts(count[~gone], counts)
     make = _sample_of_values if lower is None else _sample_of_bins
-    sample = make(rows, count.astype(np.int64), source.names, cell_width)
+    if transform is not None and lower is None:
+        rows[:, 0] = take_logs(rows[:, 0], source.name)
+    rows, count = rows[~gone], count[~gone]
+    sample = make(rows, count.astype(np.int64), source.names, cell_width, transform)
     values = sample.value
     check_enough(sample.n, values.min(), values.max(), source.name, n_components)
     check_different(len(np.unique(values)), source.name, n_components)
@@ -97,7 +103,7 @@ def _check_counts(count, name):
         )
 
 
-def _sample_of_values(rows, count, names, cell_width):
+def _sample_of_values(rows, count, names, cell_width, _):
     values = rows[count > 0, 0]
     count = count[count > 0]
     if np.isinf(values).any():
@@ -116,7 +122,7 @@ def _sample_of_values(rows, count, names, cell_width):
     return replace(cells_to_sample(sum_counts(index, count, 0), grid), name=names[0])
 
 
-def _sample_of_bins(rows, count, names, cell_width):
+def _sample_of_bins(rows, count, names, cell_width, transform):
     lower, upper = (np.where(np.isnan(rows[:, i]), end, rows[:, i]) for i, end in ((0, -np.inf), (1, np.inf)))
     order = np.lexsort((upper, lower))
     lower, upper, count = lower[order], upper[order], count[order]
@@ -137,6 +143,9 @@ def _sample_of_bins(rows, count, names, cell_width):
             "allowed: bins that touch, with count 0 where nothing was found"
         )
     held = count > 0
+    if transform is not None:
+        lower, upper, count = lower[held], upper[held], count[held]
+        (lower, upper), held = take_logs_of_bins(lower, upper, shown), count > 0
     if np.isfinite(lower[held] - upper[held]).sum() < 2:
         raise InputError(
             f"lower, upper: fewer than two bins that hold values have two ends in columns {shown}; allowed: more"

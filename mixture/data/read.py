@@ -1,5 +1,6 @@
 """One column of one or many files, checked: as values, or in one pass of bounded memory as counts in cells."""
 
+from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
@@ -15,6 +16,8 @@ from mixture.data.counted import read_counted
 from mixture.data.files import file_format
 from mixture.data.sample import MOST_VALUES, Sample
 from mixture.data.source import check_different, check_enough, keep_numbers, open_column
+from mixture.data.transform import log_batches
+from mixture.messages import InputError
 from mixture.parallel import available_cores
 
 LARGE = 200_000_000  # bytes: beyond, the values are checked as they are read, not before
@@ -31,16 +34,22 @@ def check_source(parameters: Any) -> None:
     """
     if parameters.data is not None:
         if parameters.counts is not None:
-            names = ("data", "counts", "column", "lower", "upper", "missing", "n_components")
-            sample, _ = read_counted(*(getattr(parameters, name) for name in names))
+            names = ("data", "counts", "column", "lower", "upper", "missing", "n_components", "transform")
+            sample, _ = read_counted(**{name: getattr(parameters, name) for name in names})
             parameters.refuse_forbidding_priors(sample.low, sample.high)
         elif open_column(parameters.data, parameters.column).size <= LARGE:
-            values, _ = read_column(parameters.data, parameters.column, parameters.missing, parameters.least_components)
+            names = ("data", "column", "missing", "transform")
+            given = {name: getattr(parameters, name) for name in names}
+            values, _ = read_column(**given, n_components=parameters.least_components)
             parameters.refuse_forbidding_priors(values.min(), values.max())
 
 
 def read_column(
-    data: str, column: str | None = None, missing: str = "refuse", n_components: int = 1
+    data: str,
+    column: str | None = None,
+    missing: str = "refuse",
+    n_components: int = 1,
+    transform: str | None = None,
 ) -> tuple[np.ndarray, int]:
     """All values of one column, checked.
 
@@ -51,10 +60,12 @@ def read_column(
     missing : {"refuse", "drop"}
     n_components : int
         At least twice as many values are wanted.
+    transform : {None, "log"}
 
     Returns
     -------
     values : ndarray, shape (N,)
+        Or their logarithms.
     dropped : int
         Missing values left out.
 
@@ -64,7 +75,7 @@ def read_column(
         One line.
     """
     source = open_column(data, column)
-    pieces = list(source.batches())
+    pieces = list(_batches(source, transform))
     values, dropped = keep_numbers(np.concatenate(pieces) if pieces else np.empty(0), source.name, missing)
     check_enough(len(values), values.min(initial=np.inf), values.max(initial=-np.inf), source.name, n_components)
     check_different(len(np.unique(values)), source.name, n_components)
@@ -82,6 +93,7 @@ def read_sample(
     counts: str | None = None,
     lower: str | None = None,
     upper: str | None = None,
+    transform: str | None = None,
 ) -> tuple[Sample, int]:
     """Read one column in a single pass: as values, or, where there are many, as counts in fine cells.
 
@@ -103,6 +115,8 @@ def read_sample(
     counts, lower, upper : str, optional
         Columns of data that were counted already: how often each value of `column` occurs, or each bin from
         `lower` to `upper` holds one.
+    transform : {None, "log"}
+        With log, natural logarithms of the values.
 
     Returns
     -------
@@ -117,11 +131,11 @@ def read_sample(
         One line.
     """
     if counts is not None:
-        return read_counted(data, counts, column, lower, upper, missing, n_components, cell_width)
+        return read_counted(data, counts, column, lower, upper, missing, n_components, cell_width, transform)
     source = open_column(data, column)
     kept, n, dropped = [], 0, 0
-    for values in source.batches():
-        values, gone = keep_numbers(values, source.name, missing)
+    for values in _batches(source, transform):
+        values, gone = keep_numbers(values, source.name, missing, before=n + dropped)
         kept.append(values)
         n, dropped = n + len(values), dropped + gone
         if n > MOST_VALUES:
@@ -131,13 +145,19 @@ def read_sample(
         check_enough(n, values.min(initial=np.inf), values.max(initial=-np.inf), source.name, n_components)
         return replace(Sample.of_values(values), name=source.name), dropped
     grid = Grid.for_values(np.concatenate(kept), cell_width)
-    cells, dropped = _count(source, grid, missing, scheduler, progress)
+    cells, dropped = _count(source, grid, missing, scheduler, progress, transform)
     sample = replace(cells_to_sample(cells, grid), name=source.name)
     check_enough(sample.n, sample.low, sample.high if len(sample.count) > 1 else sample.low, source.name, n_components)
     return sample, dropped
 
 
-def _count(source, grid, missing, scheduler, progress):
+def _batches(column, transform, groups=None):
+    """The column in batches, or their logarithms."""
+    batches = column.batches(groups)
+    return batches if transform is None else log_batches(batches, column.name)
+
+
+def _count(source, grid, missing, scheduler, progress, transform):
     """All pieces of a column, on a Dask cluster or on this machine's threads."""
     if scheduler:
         from distributed import Client  # a cluster is the exception; its import takes a second
@@ -147,11 +167,17 @@ def _count(source, grid, missing, scheduler, progress):
     else:
         executor = ThreadPoolExecutor(available_cores())
     with executor:
-        tasks = [executor.submit(count_piece, piece, source.name, grid, missing) for piece in _pieces(source)]
+        tasks = [
+            executor.submit(count_piece, piece, source.name, grid, missing, transform) for piece in _pieces(source)
+        ]
         bar = tqdm(
             as_completed(tasks), total=len(tasks), desc="counting", unit="piece", disable=not progress or len(tasks) < 4
         )
-        found = [task.result() for task in bar]
+        try:
+            found = [task.result() for task in bar]
+        except InputError:  # a piece counts its own rows: read in order, the first fault has its place in the column
+            deque(_batches(source, transform), maxlen=0)
+            raise
     if scheduler:
         client.close()
     return reduce(merge_cells, (cells for cells, _ in found)), sum(gone for _, gone in found)
@@ -171,10 +197,12 @@ def _pieces(column):
     return pieces
 
 
-def count_piece(piece: tuple[str, list[int] | None], name: str, grid: Grid, missing: str) -> tuple[Cells, int]:
+def count_piece(
+    piece: tuple[str, list[int] | None], name: str, grid: Grid, missing: str, transform: str | None = None
+) -> tuple[Cells, int]:
     """Count one piece; what a worker does. Returns as `count_batches`."""
     file, groups = piece
-    return count_batches(open_column(file, name).batches(groups), grid, name, missing)
+    return count_batches(_batches(open_column(file, name), transform, groups), grid, name, missing)
 
 
 def count_batches(
@@ -200,7 +228,7 @@ def count_batches(
     far, dropped = Cells(np.empty(0, np.int64), np.empty(0, np.int64)), 0
     for values in batches:
         if not np.isfinite(values).all():
-            values, gone = keep_numbers(values, name, missing)
+            values, gone = keep_numbers(values, name, missing, before=None)
             dropped += gone
         index = np.floor(values / grid.width + grid.shift)
         place = np.clip(index - (grid.first - 1), 0, grid.size + 1).astype(np.intp)

@@ -31,6 +31,9 @@ class Table(Protocol):
     def batches(self, names: Sequence[str], groups: list[int] | None = None) -> Iterator[np.ndarray]:
         """Some columns, as in `Columns.rows`."""
 
+    def texts(self, name: str) -> Iterator[list[str | None]]:
+        """One column of any kind as text, in batches; None where it is missing."""
+
 
 @dataclass(frozen=True)
 class ArrowTable:
@@ -57,6 +60,11 @@ class ArrowTable:
         for batch in found:
             columns = (pc.cast(batch.column(name), pa.float64()) for name in names)
             yield np.column_stack([column.to_numpy(zero_copy_only=False) for column in columns])
+
+    def texts(self, name: str) -> Iterator[list[str | None]]:
+        for batch in self.dataset.to_batches(columns=[name]):
+            column = batch.column(name)
+            yield pc.cast(column.cast(_plain(column.type)), pa.string()).to_pylist()
 
 
 @dataclass(frozen=True)
@@ -106,10 +114,28 @@ class Columns:
         """The first column alone, each batch of shape (rows,); otherwise as `rows`."""
         return (rows[:, 0] for rows in self.rows(groups))
 
+    def texts(self, name: str) -> list[str | None]:
+        """Another column of the same rows as text, None where it is missing.
+
+        Raises
+        ------
+        InputError
+            A file is damaged, or its column cannot be written as text.
+        """
+        try:
+            return [text for table in self.tables for batch in table.texts(name) for text in batch]
+        except UNREADABLE as error:
+            raise _unreadable(self.files, error) from None
+
     @property
     def size(self) -> int:
         """Bytes on disk."""
         return sum(Path(file).stat().st_size for file in self.files)
+
+
+def _plain(kind):
+    """The type of the values of a dictionary (a category), else the type itself."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _unreadable(files, error):
@@ -216,8 +242,8 @@ def _only_name(parameter, numeric, files, tables):
     return numeric[0]
 
 
-def keep_numbers(values: np.ndarray, name: str, missing: str) -> tuple[np.ndarray, int]:
-    """One piece of a column without its missing values, if they may be dropped.
+def keep_numbers(values: np.ndarray, name: str, missing: str, before: int | None = 0) -> tuple[np.ndarray, int]:
+    """One piece of a column without its missing values, if they may be dropped; `before` it lie so many, if known.
 
     Returns
     -------
@@ -230,17 +256,23 @@ def keep_numbers(values: np.ndarray, name: str, missing: str) -> tuple[np.ndarra
     InputError
         For missing values that are not to be dropped, and for infinities.
     """
-    if np.isinf(values).any():
+    infinite, gone = np.isinf(values), np.isnan(values)
+    if infinite.any():
         raise InputError(
-            f"data: column {format_value(name)} holds {np.isinf(values).sum():,} infinite values; allowed: finite numbers"
+            f"data: column {format_value(name)} holds {infinite.sum():,} infinite values{first_row(infinite, before)}; "
+            "allowed: finite numbers"
         )
-    gone = np.isnan(values)
     if gone.any() and missing != "drop":
         raise InputError(
-            f"missing: {gone.sum():,} of {len(values):,} values in column {format_value(name)} are missing; allowed: none, "
-            "or missing: drop"
+            f"missing: {gone.sum():,} of {len(values):,} values in column {format_value(name)} are missing"
+            f"{first_row(gone, before)}; allowed: none, or missing: drop"
         )
     return values[~gone] if gone.any() else values, int(gone.sum())
+
+
+def first_row(odd: np.ndarray, before: int | None = 0) -> str:
+    """Which row is the first that is odd, as an aside; nothing where it is not known how many lie before."""
+    return "" if before is None else f", the first in row {before + odd.argmax() + 1:,} of the data"
 
 
 def check_enough(n: int, low: float, high: float, name: str, n_components: int | str) -> None:

@@ -104,26 +104,34 @@ class TextFile:
         wanted = [str(place) for place in places]
         try:
             with _open(self.path, self.content) as stream:
-                yield from _columns(
-                    csv.open_csv(
-                        stream,
-                        csv.ReadOptions(
-                            column_names=[str(i) for i in range(len(self.names))],
-                            skip_rows=self.skip,
-                            encoding="utf8" if self.encoding == "utf-8-sig" else self.encoding,
-                        ),
-                        csv.ParseOptions(delimiter=self.delimiter),
-                        csv.ConvertOptions(
-                            include_columns=wanted,
-                            column_types=dict.fromkeys(wanted, pa.float64()),
-                            null_values=list(MISSING),
-                            decimal_point=decimal,
-                        ),
-                    ),
-                    wanted,
-                )
+                yield from _columns(self._read(stream, wanted, pa.float64(), decimal_point=decimal), wanted)
         except pa.ArrowInvalid as error:
             raise self._first_fault(places, decimal) or error from None
+
+    def texts(self, name: str) -> Iterator[list[str | None]]:
+        """One column as it stands in the file, in batches; None where it is missing."""
+        place = str(self.names.index(name))
+        with _open(self.path, self.content) as stream:
+            for batch in self._read(stream, [place], pa.string(), strings_can_be_null=True) if self.head else ():
+                yield batch.column(place).to_pylist()
+
+    def _read(self, stream, wanted, kind, **conversion):
+        """Batches of some columns, by their places, all of one type of Arrow's."""
+        return csv.open_csv(
+            stream,
+            csv.ReadOptions(
+                column_names=[str(i) for i in range(len(self.names))],
+                skip_rows=self.skip,
+                encoding="utf8" if self.encoding == "utf-8-sig" else self.encoding,
+            ),
+            csv.ParseOptions(delimiter=self.delimiter),
+            csv.ConvertOptions(
+                include_columns=wanted,
+                column_types=dict.fromkeys(wanted, kind),
+                null_values=list(MISSING),
+                **conversion,
+            ),
+        )
 
     def _first_fault(self, places, decimal):
         """An error that names the first line that cannot be read, or None; the file is read once more, line by line."""

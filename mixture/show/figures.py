@@ -2,8 +2,8 @@
 
 A component keeps its colour in every figure of every report; truth, EM and the
 sample have colours and dashes of their own. The palette is seaborn's "colorblind".
-Figures are drawings (SVG) on no ground, so that the page can lay them on a light or
-a dark one; only what has very many points in it is stored as an image within.
+Figures are drawings (SVG) on a white ground, which the page takes away, so that it can lay them on
+a light or a dark one; only what has very many points in it is stored as an image within.
 """
 
 import ast
@@ -50,6 +50,9 @@ MANY = 600  # points in an artist, beyond which it is stored as an image
 CHAIN = [
     sns.color_palette("mako", 6).as_hex()[i] for i in (1, 4, 2, 5)
 ]  # lines that are no components: chains, bulk and tail
+SHOWN = 0.99  # of a skewed sample: the quantile that its figure in data units ends at
+# Below a drawing, so that dark lines can be read in the dark theme of JupyterLab; the page takes it away and has its own way.
+GROUND = '<rect class="ground" width="100%" height="100%" fill="white"/>'
 SHARP = 220  # dots per inch of what is stored as an image: two for each of the page's
 
 
@@ -151,11 +154,12 @@ def spell_out_labels(figure: Figure, unit: str) -> None:
 
 
 def as_svg(figure: Figure) -> str:
-    """A figure as SVG text, the same for the same figure; artists of more than `MANY` points as images within."""
+    """A figure as SVG text on a white ground, the same for the same figure; artists of more than `MANY` points as images within."""
     for artist in figure.findobj(lambda artist: hasattr(artist, "set_rasterized")):
         if _size_of(artist) > MANY:
             artist.set_rasterized(True)
     text = _save(figure, "svg", dpi=SHARP, metadata={"Date": None, "Creator": None}).decode()
+    text = re.sub(r"<svg\b[^>]*>", lambda start: start[0] + GROUND, text, count=1)
     # A hundredth of a point is finer than any screen or printer.
     return re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), text[text.index("<svg") :])
 
@@ -178,7 +182,9 @@ def _save(figure, kind, **options):
     return file.getvalue()
 
 
-def draw_sample(ax: Axes, sample: Sample, rug: bool = True, finest: float = np.inf) -> None:
+def draw_sample(
+    ax: Axes, sample: Sample, rug: bool = True, finest: float = np.inf, drawn: np.ndarray | None = None
+) -> None:
     """Histogram of the sample as a density, with a rug where it can still be read.
 
     Parameters
@@ -188,12 +194,17 @@ def draw_sample(ax: Axes, sample: Sample, rug: bool = True, finest: float = np.i
     rug : bool
     finest : float
         As in `sample_edges`.
+    drawn : ndarray of bool, optional
+        The rows to draw alone, still as a part of all.
     """
+    name_axes(ax, sample.axis, sample.density_axis)
+    share, sample = (1.0, sample) if drawn is None else (sample.count[drawn].sum() / sample.n, sample.rows(drawn))
+    edges = sample_edges(sample, finest)
+    height = share * np.histogram(sample.value, edges, weights=sample.count, density=True)[0]
     ax.hist(
-        sample.value,
-        bins=sample_edges(sample, finest),
-        weights=sample.count,
-        density=True,
+        edges[:-1],
+        bins=edges,
+        weights=height,
         color=SAMPLE,
         edgecolor="none",
         rwidth=0.94,
@@ -201,7 +212,6 @@ def draw_sample(ax: Axes, sample: Sample, rug: bool = True, finest: float = np.i
     )
     if rug and sample.exact and sample.n <= 2000:
         sns.rugplot(x=sample.value, height=0.025, color=POSTERIOR, alpha=0.3, linewidth=0.6, ax=ax)
-    name_axes(ax, sample.axis, sample.density_axis)
 
 
 def name_axes(ax: Axes, x: str, y: str) -> None:
@@ -275,8 +285,20 @@ def grid_over(sample: Sample, points: int = 400) -> np.ndarray:
     return np.linspace(sample.low - margin, sample.high + margin, points)
 
 
+def places_of_fit(x: np.ndarray, transform: str | None = None) -> tuple[np.ndarray, np.ndarray | float]:
+    """Where a fit is evaluated for values x in data units, and by what its density is multiplied there (the Jacobian)."""
+    return (x, 1.0) if transform is None else (np.log(x), 1 / x)
+
+
 def draw_components(
-    ax: Axes, x: np.ndarray, weights: np.ndarray, means: np.ndarray, sds: np.ndarray, label: str, **line: Any
+    ax: Axes,
+    x: np.ndarray,
+    weights: np.ndarray,
+    means: np.ndarray,
+    sds: np.ndarray,
+    label: str,
+    transform: str | None = None,
+    **line: Any,
 ) -> None:
     """One weighted density a component, each in its colour.
 
@@ -284,15 +306,18 @@ def draw_components(
     ----------
     ax : matplotlib.axes.Axes
     x : ndarray, shape (M,)
+        Of the axis: data units, or the scale that was fitted where transform is None.
     weights, means, sds : ndarray, shape (K,)
     label : str
         Legend entry; the component's number is appended.
+    transform : {None, "log"}
     """
-    for k, density in enumerate(np.exp(component_log_density(x, weights, means, sds)).T):
+    places, jacobian = places_of_fit(x, transform)
+    for k, density in enumerate(jacobian * np.exp(component_log_density(places, weights, means, sds)).T):
         ax.plot(x, density, color=colour(k), label=f"{label} {k + 1}", **line)
 
 
-def draw_band(ax: Axes, x: np.ndarray, draws: Components, interval: float = 0.95) -> None:
+def draw_band(ax: Axes, x: np.ndarray, draws: Components, interval: float = 0.95, transform: str | None = None) -> None:
     """Posterior mean of the mixture density and its pointwise band.
 
     Parameters
@@ -301,8 +326,11 @@ def draw_band(ax: Axes, x: np.ndarray, draws: Components, interval: float = 0.95
     x : ndarray, shape (M,)
     draws : Components, shape (S, K)
     interval : float
+    transform : {None, "log"}
+        As in `draw_components`.
     """
-    density = np.exp(mixture_log_density(x, *draws))
+    places, jacobian = places_of_fit(x, transform)
+    density = jacobian * np.exp(mixture_log_density(places, *draws))
     low, high = np.quantile(density, [(1 - interval) / 2, (1 + interval) / 2], axis=0)
     ax.fill_between(x, low, high, color=POSTERIOR, alpha=0.25, linewidth=0, label=f"{interval:.0%} band")
     ax.plot(x, density.mean(axis=0), color=POSTERIOR, linewidth=1.8, label="posterior mean")
@@ -358,6 +386,39 @@ def draw_fits(
     if truth:
         ax.plot(x, np.exp(mixture_log_density(x, *truth)), color=TRUTH, linestyle=":", label="truth")
     ax.set_title("The sample and the mixture, two ways")
+    _legend_beside(ax)
+    return figure
+
+
+def draw_fits_in_data_units(
+    sample: Sample, draws: Components, em: Components, interval: float = 0.95, transform: str | None = "log"
+) -> Figure:
+    """The main figure of a fit of logarithms, in data units: up to the quantile `SHOWN` of the sample.
+
+    Parameters
+    ----------
+    sample : Sample
+        In data units.
+    draws : Components, shape (S, K)
+    em : Components, shape (K,)
+        Both of logarithms.
+    interval : float
+    transform : {None, "log"}
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, ax = plt.subplots(figsize=(7.5, 4.2))
+    high = float(sample.quantile(SHOWN))
+    finest = (np.exp(draws.means) * draws.sds).mean(axis=0).min()  # near a median, an sd of logarithms is that times it
+    draw_sample(ax, sample, finest=finest, drawn=sample.value <= high)
+    x = np.exp(np.linspace(np.log(sample.value.min()), np.log(high), 400))
+    draw_band(ax, x, draws, interval, transform)
+    draw_components(ax, x, *(values.mean(axis=0) for values in draws), "component", transform)
+    places, jacobian = places_of_fit(x, transform)
+    ax.plot(x, jacobian * np.exp(mixture_log_density(places, *em)), color=EM, linestyle="--", linewidth=2, label="EM")
+    ax.set_title("The same in data units")
     _legend_beside(ax)
     return figure
 

@@ -20,6 +20,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 PROGRESS = re.compile(r"[█━╸╺▏▎▍▌▋▊▉]|\d+%\||\bit/s|\bs/it|\r(?!\n)")
 UNQUOTED = " '()*,-./:;=@_~!$&?<>+"  # what an SVG in an address may hold as it is
+GROUND = re.compile(r'<rect class="ground"[^>]*/>')  # for JupyterLab; the page lays drawings on its own
 FIGURE_END = "</figure>\n"
 
 _lexer, _formatter = PythonLexer(), HtmlFormatter(nowrap=True)
@@ -35,13 +36,22 @@ def figure(kind: str, data: str, metadata: dict[str, Any]) -> str:
     notes = metadata.get(kind, {})
     alt = notes.get("alt") or metadata.get("alt")
     described = f' alt="{html.escape(alt)}"' if alt else ""
+    width = None
     if kind == "image/svg+xml":  # as text it is a quarter shorter than in base64
+        width, data = _svg_width(data), GROUND.sub("", data, count=1)
         size, address = "", html.escape(f"{kind},{quote(data.replace('\n', ' '), safe=UNQUOTED)}")
     else:
         width, height = png_size(data)
         size = f' width="{notes.get("width", width)}" height="{notes.get("height", height)}"'
         address = f"{kind};base64,{data.replace('\n', '')}"
-    return f'<figure><img src="data:{address}"{size}{described}>{FIGURE_END}'
+    room = f' style="--width: {width:.0f}px"' if width else ""  # how narrow it may become is the page's style to say
+    return f'<figure tabindex="0"{room}><img src="data:{address}"{size}{described}>{FIGURE_END}'
+
+
+def _svg_width(data):
+    """Pixels of a drawing that gives its width in points, as Matplotlib does; else None."""
+    given = re.search(r'<svg\b[^>]*?\bwidth="([\d.]+)pt"', data)
+    return float(given[1]) * 96 / 72 if given else None
 
 
 def playable(output: dict[str, Any]) -> str:
@@ -52,7 +62,7 @@ def playable(output: dict[str, Any]) -> str:
     content = data[PLAY] if isinstance(data[PLAY], dict) else json.loads(join_lines(data[PLAY]))
     script = json.dumps(content).replace("<", "\\u003c")  # no text in it can end the element
     return (
-        static.replace("<figure>", '<figure class="playable">', 1)
+        static.replace("<figure ", '<figure class="playable" ', 1)
         + f'<div class="play" hidden></div><script type="application/json">{script}</script>{FIGURE_END}'
     )
 

@@ -16,25 +16,28 @@ together, nor aligns numbers. bleach cleans the tables (runner.page.tables).
 """
 
 import html
+import re
 from typing import Any
 
 from markupsafe import Markup
 
-from parameters import LONGER, Parameters
+from parameters import FILE_ONLY, LONGER, SIMULATED_ONLY, Parameters
 from runner.page.markdown import Headings, markdown
-from runner.page.outputs import colour_code, outputs_markup
+from runner.page.outputs import FIGURE_END, colour_code, outputs_markup
 from runner.page.template import bokeh_script, fill, page_script
 from runner.stages import join_lines, tags
 
 SUMMARY_TAGS = (
     "summary-answer",
     "summary-components",
+    "summary-used",
     "summary-cutoffs",
     "summary-lone",
     "summary-verdict",
     "summary-modes",
     "summary-figure",
     "summary-table",
+    "summary-medians",
     "summary-play",
 )
 FILES = {  # of the run folder, that open in a spreadsheet or with a few words of any language
@@ -44,6 +47,7 @@ FILES = {  # of the run folder, that open in a spreadsheet or with a few words o
     "answers.json": "cutoffs, the number of peaks, values far from all others",
     "em.json": "EM's maximum, its errors, and the criteria by number of components",
 }
+SAMPLE = "sample.parquet"
 HIDDEN_TAGS = {"hide", "parameters", "injected-parameters"}
 MOVED = {"summary": "This figure stands in the summary.", "play": "This figure stands above, under “Look closer”."}
 
@@ -59,12 +63,34 @@ def _code(sources):
     )
 
 
-def _chapter(name, notebook, lifted):
-    """A notebook's title, headings and body; what its tags lift is added to `lifted`, by tag."""
+SHOWN = 12  # characters of a hash, as many as of a commit
+
+
+def _rests_on(hashes, name):
+    """A line for each figure of a notebook: the hashes of the data and of the code that it rests on; "" if none is known."""
+    data = hashes.get("data", {}) | {file: content for file, content in hashes["outputs"].items() if file == SAMPLE}
+    parts = [f"{html.escape(file)} {content[:SHOWN]}" for file, content in data.items()]
+    code = hashes["stages"].get(name)
+    parts += [f"code and parameters of {html.escape(name)} {code[:SHOWN]}"] if code else []
+    return f'<p class="rests">Rests on {", ".join(parts)}.</p>' if parts else ""
+
+
+def _with_line(outputs, line):
+    """Figures with a line at the end of their captions."""
+    if not line:
+        return outputs
+    without = outputs.replace(f"</figcaption>{FIGURE_END}", f"{line}</figcaption>{FIGURE_END}")
+    return re.sub(
+        rf"(?<!</figcaption>){re.escape(FIGURE_END)}", f"<figcaption>{line}</figcaption>{FIGURE_END}", without
+    )
+
+
+def _chapter(name, notebook, lifted, line):
+    """A notebook's title, headings and body; what its tags lift is added to `lifted`, by tag; `line` ends its captions."""
     headings, parts, pending = Headings(name), [], []
     for cell in notebook["cells"]:
         cell_tags = set(tags(cell))
-        outputs = outputs_markup(cell.get("outputs", []))
+        outputs = _with_line(outputs_markup(cell.get("outputs", [])), line)
         for tag in cell_tags & set(SUMMARY_TAGS):
             lifted[tag] += outputs
         if cell_tags & HIDDEN_TAGS:
@@ -96,16 +122,18 @@ def _files(notebooks):
 
 
 def _parameter_rows(values):
-    """Name, value, unit and meaning of each parameter, by group of the schema."""
-    groups = {}
+    """Name, value, unit and meaning of each parameter that played a part, by group of the schema."""
+    groups, idle = {}, FILE_ONLY if values.get("data") is None else SIMULATED_ONLY
+    unit = values.get("unit") or "data units"
+    fitted = f"log {unit}" if values.get("transform") else unit  # what the model's parameters are in
     for name, field in Parameters.model_fields.items():
-        if name in values:
+        if name in values and name not in idle:
             extra = field.json_schema_extra
             groups.setdefault(extra["group"], []).append(
                 {
                     "name": name,
                     "value": format_parameter(values[name]),
-                    "unit": extra["unit"],
+                    "unit": extra["unit"].replace("data units", fitted if extra["group"] == "model" else unit),
                     "meaning": field.description,
                 }
             )
@@ -129,7 +157,7 @@ def render(chapters: list[tuple[str, dict]], manifest: dict[str, Any]) -> str:
     chapters : list of (str, dict)
         Name and content of each executed notebook, in order.
     manifest : dict
-        `parameters`, `versions`, `commit` and `dirty` are shown.
+        `parameters`, `versions`, `commit` and `dirty` are shown, and below each figure its `hashes` of data and code.
 
     Returns
     -------
@@ -137,7 +165,8 @@ def render(chapters: list[tuple[str, dict]], manifest: dict[str, Any]) -> str:
         HTML.
     """
     lifted = dict.fromkeys(SUMMARY_TAGS, "")
-    bodies = [_chapter(name, notebook, lifted) for name, notebook in chapters]
+    hashes = {"outputs": {}, "stages": {}} | manifest.get("hashes", {})
+    bodies = [_chapter(name, notebook, lifted, _rests_on(hashes, name)) for name, notebook in chapters]
     scripts = [*([bokeh_script()] if lifted["summary-play"] else []), page_script()]
     return fill(
         "page.html.j2",

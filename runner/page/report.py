@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mixture.code_hash import file_hash, project_files, value_hash
-from runner.folder import MANIFEST, REPORT, locked, write_json, write_text
+from runner.folder import MANIFEST, PDF, REPORT, locked, write_json, write_text
 from runner.stages import ROOT
 from runner.stored import read_finished
 
@@ -31,6 +31,7 @@ def write_report(folder: Path, manifest: dict[str, Any], notebooks: dict[str, di
     """Write the page of the executed notebooks (by name, in order), then the manifest that vouches for it; the manifest."""
     from runner.page import render
 
+    (folder / PDF).unlink(missing_ok=True)  # it is of the page before
     write_text(folder / REPORT, render.render(list(notebooks.items()), manifest))
     hashes = {"page": page_hash(folder, list(notebooks), manifest["parameters"]), REPORT: file_hash(folder / REPORT)}
     manifest = {**manifest, "hashes": {**manifest["hashes"], **hashes}}

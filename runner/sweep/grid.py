@@ -11,7 +11,9 @@ import functools
 import itertools
 import math
 import os
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -24,7 +26,7 @@ from runner.params_files import read_yaml
 
 MAX_POINTS = 100_000  # some seconds to check, some 200 MB to hold, and more than a day on any one machine
 # What the reading of a file depends on.
-READ_BY = ("data", "column", "counts", "lower", "upper", "missing", "n_components")
+READ_BY = ("data", "column", "counts", "lower", "upper", "missing", "n_components", "transform")
 Values = Annotated[list[Any], Field(min_length=1)]
 
 
@@ -74,11 +76,32 @@ class Point:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A checked sweep: what its file says, the names of the swept parameters, and the points."""
+    """A checked sweep.
+
+    Attributes
+    ----------
+    file : SweepFile
+        What its file says.
+    swept : tuple of str
+        The names of the swept parameters.
+    points : tuple of Point
+    account : str
+        The notebook that reports on all points.
+    report : Parameters, optional
+        What its page says it is on; by default the first point's.
+    about : dict
+        More that sweep.json tells.
+    prepare : callable, optional
+        Given the sweep's folder, writes the data that the points read.
+    """
 
     file: SweepFile
     swept: tuple[str, ...]
     points: tuple[Point, ...]
+    account: str = "sweep_report"
+    report: Parameters | None = None
+    about: dict[str, Any] = field(default_factory=dict)
+    prepare: Callable[[Path], None] | None = None
 
 
 def replicate_seeds(root: int, count: int) -> list[int]:
@@ -140,6 +163,8 @@ def _check_point(given, values, check_source):
     """The parameters of one point, its data file checked; an `InputError` says which point it is about."""
     try:
         parameters = check(given | values)
+        if parameters.by is not None:
+            raise InputError(f"by: given {format_value(parameters.by)} in a sweep; allowed: with the command run")
         if parameters.data is not None:
             check_source(*(getattr(parameters, name) for name in READ_BY))
     except InputError as error:

@@ -35,7 +35,7 @@ from runner.sweep.grid import Point, Sweep
 from runner.sweep.results import RESULTS, point_rows, point_status, write_results
 from runner.sweep.workers import run_point
 
-SWEEP, POINTS, ACCOUNT = "sweep.json", "points", "sweep_report"
+SWEEP, POINTS = "sweep.json", "points"
 GIVEN = {RESULTS, SWEEP}  # what the notebooks of the report find in the folder
 WAIT_SECONDS = 60  # for the scheduler, and for a first worker
 LOOPBACK = "127.0.0.1"
@@ -66,7 +66,7 @@ def read_stages(sweep: Sweep, notebooks: str | os.PathLike) -> list[Stage]:
             f"study: given {format_value(study)}; allowed: a notebook in {os.path.relpath(notebooks)} "
             f"that reads {RESULTS}, and of other files {SWEEP} alone"
         )
-    wanted = [paths[name] for name in dict.fromkeys([study, ACCOUNT]) if name in paths]
+    wanted = [paths[name] for name in dict.fromkeys([study, sweep.account]) if name in paths]
     return read_notebooks(wanted, GIVEN)
 
 
@@ -284,11 +284,14 @@ def run_sweep(
                 "swept": sweep.swept,
                 "replicates": sweep.file.replicates,
                 "points": [point.name for point in sweep.points],
+                **sweep.about,
             },
         )
+        if sweep.prepare is not None:
+            sweep.prepare(folder)
         rows = _run_unfinished(sweep, folder, chain_stages, notebooks, scheduler, page, force, listener)
         if stages:
-            report = Run(sweep.points[0].parameters, folder, stages)
+            report = Run(sweep.report or sweep.points[0].parameters, folder, stages)
             report.values |= {name: _values(sweep, name) for name in sweep.swept}
             report.bring_up_to_date()
     return rows

@@ -118,7 +118,7 @@ REFUSED = {
     "no count": (
         "x,n\n1,\n2,1\n",
         VALUES,
-        "missing: 1 of 2 rows lack their value or count; allowed: none, or missing: drop",
+        "missing: 1 of 2 rows lack their value or count, the first in row 1 of the data; allowed: none, or missing: drop",
     ),
     "infinite value": (
         "x,n\ninf,1\n2,1\n",
@@ -154,7 +154,11 @@ REFUSED = {
     ),
     "one bin": ("lo,hi,n\n,2,3\n2,3,3\n3,,1\n", BINS, "fewer than two bins that hold values have two ends"),
     "narrow": ("lo,hi,n\n0,1e-9,3\n1e-9,1,3\n", BINS, "hold a bin from 0 to 1e-09; allowed: bins at least 1e-07 times"),
-    "no count of a bin": ("lo,hi,n\n0,1,3\n1,2,\n", BINS, "missing: 1 of 2 rows lack their count; allowed: none, or"),
+    "no count of a bin": (
+        "lo,hi,n\n0,1,3\n1,2,\n",
+        BINS,
+        "missing: 1 of 2 rows lack their count, the first in row 2 of the data; ",
+    ),
     "few bins": (
         "lo,hi,n\n0,1,3\n1,2,4\n2,3,9\n",
         {**BINS, "n_components": 4},

@@ -22,6 +22,7 @@ from mixture.data.sample import Sample
 from mixture.show import diagnostics, figures
 from mixture.show.interactive import DRAWS, MIME, POINTS, play_figure
 from mixture.show.prior_widgets import SD_FAMILIES, as_parameters, explore_priors
+from runner.page import outputs
 
 SAMPLE = simulated(200)
 rng = np.random.default_rng(5)
@@ -54,6 +55,14 @@ def test_the_same_figure_is_the_same_text_and_whole_by_itself():
     assert ElementTree.fromstring(one).tag.endswith("svg")
     assert not re.findall(r'href="(?!#|data:)', one) and "<script" not in one
     assert len(one) < 150_000
+
+
+def test_a_drawing_has_a_light_ground_in_jupyterlab_and_none_in_the_page():
+    drawn = figures.as_svg(main_figure())
+    first = ElementTree.fromstring(drawn)[0]
+    assert (first.get("fill"), first.get("width"), first.get("height")) == ("white", "100%", "100%")
+    assert "ground" in drawn and "ground" not in outputs.figure("image/svg+xml", drawn, {})
+    assert len(outputs.figure("image/svg+xml", drawn, {})) > 0.9 * len(drawn)
 
 
 def test_many_points_become_an_image_within_and_few_stay_lines():

@@ -64,7 +64,8 @@ def test_missing_values_are_counted_and_dropped_only_when_told(folder):
     values, dropped = read_column("gaps.csv", missing="drop")
     assert values.tolist() == [1, 2, 3] and dropped == 3
     with pytest.raises(
-        InputError, match="missing: 3 of 6 values in column 'x' are missing; allowed: none, or missing: drop"
+        InputError,
+        match="missing: 3 of 6 values in column 'x' are missing, the first in row 2 of the data; allowed: none, or missing: drop",
     ):
         read_column("gaps.csv")
 
@@ -79,7 +80,12 @@ REFUSED = {
         "data: line 2 of 't.csv' holds 'x' in column 'b'; allowed: numbers, and for a missing one an empty field or NA",
     ),
     "no numeric column": ("t.csv", "a\nx\ny\n", {}, "has no numeric column"),
-    "infinities": ("t.csv", "a\n1\ninf\n3\n", {}, "data: column 'a' holds 1 infinite values; allowed: finite numbers"),
+    "infinities": (
+        "t.csv",
+        "a\n1\ninf\n3\n",
+        {},
+        "data: column 'a' holds 1 infinite values, the first in row 2 of the data; allowed: finite numbers",
+    ),
     "constant": (
         "t.csv",
         "a\n5\n5\n5\n",

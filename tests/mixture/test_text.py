@@ -1,5 +1,6 @@
 """Numbers and checks in plain words: no digit too many, no failure hidden, nothing said of a colour alone."""
 
+import importlib
 import json
 
 import numpy as np
@@ -22,10 +23,10 @@ from mixture.show.text.comparison import (
     membership_caption,
 )
 from mixture.show.text.decisions import cutoffs_text, lone_text
-from mixture.show.text.fit import posterior_table, priors_text, sensitivity_table
+from mixture.show.text.fit import posterior_table, priors_text, sensitivity_table, used_table
 from mixture.show.text.numbers import decimals_for, estimate, fixed, plus_minus
 from mixture.show.text.sample import described_table
-from mixture.show.text.wording import FUNCTIONS, write_anew
+from mixture.show.text.wording import CHAPTERS, FUNCTIONS, write_anew
 
 GOOD = Check("largest R-hat", 1.0011, 1.01, True, "")
 BAD = Check("smallest bulk ESS", 87.3, 400.0, False, "run longer")
@@ -47,6 +48,22 @@ DOUBT = Check("prior sensitivity", 0.3459, 0.05, False, "state why")
 )
 def test_an_estimate_keeps_two_digits_of_its_error(value, error, text):
     assert estimate(value, error) == text
+
+
+def test_what_stood_for_open_parameters_is_named_once_where_it_is_one_for_all():
+    table = used_table(False, 0.25, "gibbs", [145.0, 145.0], [0.01, 0.02], "uniform", 100.0, 1.0)["used"]
+    assert dict(table) == {
+        "n_components": "2",
+        "likelihood": "grouped",
+        "cell_width": "0.25",
+        "mean_prior_mean": "145 for each",
+        "mean_prior_precision": "0.01, 0.02",
+        "sd_prior": "uniform",
+        "sd_prior_scale": "100",
+        "weight_concentration": "1",
+        "sampler": "gibbs",
+    }
+    assert used_table(True, 0.0, "gibbs", [0.0], [1.0], "uniform", 1.0, 1.0)["used"]["cell_width"] == "none"
 
 
 @given(st.floats(1e-6, 1e6))
@@ -370,3 +387,9 @@ def test_means_outside_their_intervals_are_said_where_there_are_any():
     said = membership_caption(0.95, 0.1, 0.25, 0.0312, 2)
     assert "visibly for 25.0% of the values, by 0.03 at most" in said and "bands are the cutoffs" in said
     assert "its band is the cutoff." in membership_caption(0.95, 0.1, 0.0, 0.0, 1)
+
+
+def test_all_chapters_can_be_imported_together():
+    """As they are where an old report is worded anew: no two functions of them have one name."""
+    for chapter in CHAPTERS:
+        importlib.import_module(f"mixture.show.text.{chapter}")

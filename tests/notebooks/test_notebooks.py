@@ -74,7 +74,7 @@ def test_every_parameter_has_a_unit_or_meaning_beside_it(path):
 def test_every_parameter_of_the_schema_is_used_by_some_notebook():
     cells_of_chain = [ast.parse(text(tagged(path, "parameters")[0])) for path in CHAIN]
     used = {to.id for tree in cells_of_chain for node in tree.body for to in node.targets}
-    assert set(NAMES) - used == {"title"}, "title is the page's alone"
+    assert set(NAMES) - used == {"title", "by"}, "title is the page's alone, and by the runner's"
 
 
 @each_of_chain
@@ -215,6 +215,15 @@ def test_a_notebook_that_runs_before_its_turn_says_what_it_lacks(path, tmp_path,
     with pytest.raises(FileNotFoundError) as raised:
         run_cells(path, tmp_path, monkeypatch)
     assert str(raised.value) == "../runs/lab/sample.parquet is missing: run notebook 1 first, which writes it"
+
+
+OF_SWEEPS = [path for path in NOTEBOOKS if "run_dir" in text(tagged(path, "parameters")[0]) and path not in CHAIN]
+
+
+@pytest.mark.parametrize("path", OF_SWEEPS, ids=lambda path: path.stem)
+def test_a_notebook_of_a_sweep_that_did_not_run_says_how_to_run_it(path, tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match=r"is missing: run (the sweep|a report with `by`) first"):
+        run_cells(path, tmp_path, monkeypatch)
 
 
 # -- in JupyterLab ----------------------------------------------------------------------------

@@ -105,6 +105,32 @@ def found(tmp_path_factory):
 
 
 @pytest.mark.slow
+def test_a_fit_of_logarithms_is_told_in_data_units_everywhere(tmp_path):
+    values = np.exp(simulated(60, means=(0.0, 9.0)).value / 3)
+    pd.DataFrame({"pay": values}).to_csv(tmp_path / "x.csv", index=False)
+    few = {"data": "x.csv", "transform": "log", "unit": "EUR", "n_components": "2", "draws": "60", "tune": "60"}
+    options = [part for name, value in few.items() for part in ("-p", name, value)]
+    done = subprocess.run(
+        [sys.executable, ROOT / "report.py", "run", *options, "--out", "run"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode in (0, 3), done.stderr
+    assert "means and sds are of logarithms" in done.stdout
+    run = tmp_path / "run"
+    assert_allclose(load_sample(run).value, np.log(values))
+    assert_allclose(pd.read_parquet(run / "membership.parquet")["value"], values, rtol=1e-11)
+    (cutoff,) = read_json(run / "answers.json")["cutoffs"]
+    (expected,) = describe_cutoffs(posterior_draws(load_posterior(run)).thin(1000), load_sample(run))
+    assert cutoff["value"] == pytest.approx(np.exp(expected["value"]))
+    page = (run / REPORT).read_text(encoding="utf-8")
+    for words in ("log of pay (log EUR)", "pay (EUR)", "fits the natural logarithm of pay", "factor of spread"):
+        assert words in page
+
+
+@pytest.mark.slow
 def test_a_number_of_components_that_was_not_given_is_found_and_told_everywhere(found):
     folder, printed = found
     components, kept = read_json(folder / COMPONENTS), load_posterior(folder)["components"]

@@ -171,6 +171,25 @@ def test_figures_keep_alt_and_caption():
     assert "alt=" not in figure("image/png", png(), {})  # for a test to find
 
 
+def test_each_figure_names_the_data_and_the_code_that_it_rests_on():
+    hashes = {
+        "outputs": {"sample.parquet": "a" * 64},
+        "stages": {CHAPTERS[0][0]: "b" * 64},
+        "data": {"<x>.csv": "c" * 64},
+    }
+    markup = render(CHAPTERS, MANIFEST | {"hashes": hashes})
+    check_page(markup)
+    line = f'<p class="rests">Rests on &lt;x&gt;.csv {"c" * 12}, sample.parquet {"a" * 12}, code and parameters of {CHAPTERS[0][0]} {"b" * 12}.</p></figcaption></figure>'
+    assert line in markup
+    assert markup.count('class="rests"') == markup.count("<figure ") and 'class="rests"' not in HTML
+
+
+def test_a_drawing_says_how_wide_it_is_so_that_its_text_stays_legible():
+    drawing = '<svg xmlns="http://www.w3.org/2000/svg" width="540pt" height="300pt" viewBox="0 0 540 300"/>'
+    assert '<figure tabindex="0" style="--width: 720px">' in figure("image/svg+xml", drawing, {})
+    assert "--width" not in figure("image/svg+xml", "<svg/>", {})
+
+
 def test_code_is_folded_and_coloured():
     assert '<details class="code"><summary>Code</summary>' in HTML
     assert '<span class="k">if</span>' in HTML and '<span class="o">&lt;</span>' in HTML
@@ -239,6 +258,23 @@ def test_files_are_listed_only_where_a_notebook_wrote_them():
 
 def test_the_foot_says_what_it_was_made_with():
     assert "pymc 6.4.0, python 3.12.1; at commit <code>0123456789ab</code> with local changes." in HTML
+
+
+def test_the_foot_shows_the_parameters_that_played_a_part_in_the_units_of_the_sample(tmp_path):
+    data = tmp_path / "x.csv"
+    data.write_text("x\n1\n2\n")
+    of_file = render(CHAPTERS, MANIFEST | {"parameters": Parameters(data=str(data), unit="mm").model_dump()})
+    for page, there, missing in ((HTML, "n_samples", "scheduler"), (of_file, "scheduler", "n_samples")):
+        assert f"<code>{there}</code>" in page and f"<code>{missing}</code>" not in page
+    assert "<td>1 / mm^2</td>" in of_file and "<td>data units</td>" not in of_file
+    assert "<td>1 / data units^2</td>" in HTML
+
+
+def test_what_a_fit_used_stands_among_the_parameters():
+    used = tiny.cell("used", "summary-used", outputs=[show({"text/markdown": "exact"})])
+    markup = render([CHAPTERS[0], ("02_second", tiny.notebook(tiny.text("# 2"), used))], MANIFEST)
+    check_page(markup)
+    assert "exact" in markup[markup.index('id="parameters"') :] and "Used where" not in HTML
 
 
 def test_a_browser_asks_for_nothing_and_complains_of_nothing(browser, tmp_path):

@@ -118,7 +118,7 @@ def test_a_parameters_cell_holds_the_seeds_own_report(stage, monkeypatch):
 
 def test_every_parameter_reaches_a_notebook_or_the_page():
     used = {name for stage in read_chain() for name in stage.parameters}
-    assert set(NAMES) - used == {"title"}
+    assert set(NAMES) - used == {"title", "by"}
 
 
 def test_no_numbered_notebook_is_stored_with_papermill_metadata():

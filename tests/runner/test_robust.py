@@ -172,7 +172,7 @@ def sensible(draw):
         "points": st.lists(st.fixed_dictionaries({}, optional=pointed), min_size=1, max_size=3),
         "replicates": st.sampled_from([1, 2, 3] * 4 + [0, 10**5 + 1, 10**400]),
         "study": st.sampled_from(
-            ["study", sweeps.ACCOUNT] * 4 + ["01_draw", "02_double", "aside", "none", "x" * 300, "../x"]
+            ["study", grid.Sweep.account] * 4 + ["01_draw", "02_double", "aside", "none", "x" * 300, "../x"]
         ),
     }
     left_out = draw(st.sets(st.sampled_from(["title", "params", "replicates", "study"]), min_size=1))
@@ -212,7 +212,7 @@ def house(tmp_path_factory):
     notebooks = tiny.write_chain(root)
     reader = tiny.notebook(tiny.cell("run_dir = 'x'", "parameters"), reads=[sweeps.RESULTS])
     aside = {**reader, "metadata": {"kernelspec": reader["metadata"]["kernelspec"]}}
-    for name, notebook in {"study": reader, sweeps.ACCOUNT: reader, "aside": aside}.items():
+    for name, notebook in {"study": reader, grid.Sweep.account: reader, "aside": aside}.items():
         (notebooks / f"{name}.ipynb").write_text(json.dumps(notebook))
     (root / "a.csv").write_text("x\n1\n2\n3\n4\n5\n6\n")
     return root

@@ -20,8 +20,12 @@ ALLOWED = {
     # --
     "helpers",
     "mixture.check.comparison",
+    "mixture.check.runs",
+    "mixture.data.groups",
     "mixture.data.read",
+    "mixture.show.forest",
     "mixture.show.text.numbers",
+    "mixture.show.text.runs",
     "mixture.show.text.wording",
 }
 

@@ -430,8 +430,8 @@ def test_a_scheduler_that_is_not_there_is_one_line(tmp_path, monkeypatch):
 
 def test_the_report_joins_study_and_account_and_the_index_shows_both(tmp_path):
     house = House(tmp_path)
-    for name, question in (("study_toy", "Why?"), (sweeps.ACCOUNT, "What came of them?")):
-        writes = ["verdict.json"] if name == sweeps.ACCOUNT else []
+    for name, question in (("study_toy", "Why?"), (grid.Sweep.account, "What came of them?")):
+        writes = ["verdict.json"] if name == grid.Sweep.account else []
         notebook = tiny.notebook(
             tiny.text(f"# {question}"),
             tiny.cell("run_dir = 'x'", "parameters"),

@@ -39,6 +39,7 @@ class Shot(Tracked):
         self.root = root
         self.house = House(root, draw=draw, double=double) if notebooks else None
         self.env["DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT"] = "3s"
+        self.env["MIXTURE_CORES"] = "2"  # two points at a time, whatever the other tests take
 
     def start(self, *arguments, text=SIZES):
         write(self.root, text)

@@ -277,7 +277,14 @@ def counts_alt(k_max: int, settled: bool) -> str:
 
 
 @wording
-def answer_text(n: int, means: dict[str, list[float]], sds: dict[str, list[float]], apart: float, trusted: bool) -> str:
+def answer_text(
+    n: int,
+    means: dict[str, list[float]],
+    sds: dict[str, list[float]],
+    apart: float,
+    trusted: bool,
+    transform: str | None = None,
+) -> str:
     """The answer in two sentences.
 
     Parameters
@@ -289,6 +296,8 @@ def answer_text(n: int, means: dict[str, list[float]], sds: dict[str, list[float
     apart : float
         Largest difference to EM, in posterior sds.
     trusted : bool
+    transform : {None, "log"}
+        With log, all numbers are of logarithms.
     """
     rows = zip(*(values[field] for field in ("weights", "means", "sds") for values in (means, sds)), strict=True)
     parts = [
@@ -307,7 +316,8 @@ def answer_text(n: int, means: dict[str, list[float]], sds: dict[str, list[float
     doubt = (
         "" if trusted else "**Do not trust these numbers:** the chains behind them failed their checks. As they stand, "
     )
-    return f"{doubt}{'The' if trusted else 'the'} {n:,} values are described by **{components}**: {places}. Bayes and EM {agree}."
+    what = f"{'The' if trusted else 'the'} {'' if transform is None else 'logarithms of the '}{n:,} values"
+    return f"{doubt}{what} are described by **{components}**: {places}. Bayes and EM {agree}."
 
 
 @wording

@@ -9,7 +9,14 @@ MOST_NAMED = 3  # lone values
 
 
 @wording
-def cutoffs_text(cutoffs: list[dict[str, Any]], modes: dict[str, float], interval: float, trusted: bool) -> str:
+def cutoffs_text(
+    cutoffs: list[dict[str, Any]],
+    modes: dict[str, float],
+    interval: float,
+    trusted: bool,
+    transform: str | None = None,
+    unit: str = "",
+) -> str:
     """Where one component ends and the next begins, and how many peaks the density has.
 
     Parameters
@@ -20,13 +27,16 @@ def cutoffs_text(cutoffs: list[dict[str, Any]], modes: dict[str, float], interva
         From `mode_probabilities`.
     interval : float
     trusted : bool
+    transform : {None, "log"}
+        With log, cutoffs and peaks are of the density in data units, whose name is `unit`.
     """
     pairs = {}
     for cutoff in cutoffs:
         pairs.setdefault(tuple(cutoff["between"]), []).append(cutoff)
     parts = [_cutoff_words(pair, some, interval if i == 0 else None) for i, (pair, some) in enumerate(pairs.items())]
     doubt = "" if trusted else "As the chains stand, which are not to be trusted: "
-    return doubt + " ".join([*parts, _modes_words(modes, 1 + len(pairs))])
+    scale = "" if transform is None else f"Told in {unit}, not in logarithms: "
+    return doubt + scale + " ".join([*parts, _modes_words(modes, 1 + len(pairs))])
 
 
 def _cutoff_words(pair, cutoffs, interval):

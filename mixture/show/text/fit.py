@@ -67,6 +67,38 @@ def em_table(weights: list[float], means: list[float], sds: list[float]) -> pd.D
 
 
 @wording
+def used_table(
+    exact: bool,
+    cell_width: float,
+    sampler: str,
+    mean_center: list[float],
+    mean_precision: list[float],
+    sd_family: str,
+    sd_scale: float,
+    weight_concentration: float,
+) -> pd.DataFrame:
+    """What stood for the parameters that may be left open, by name; the last ones as the attributes of `Priors`."""
+    used = {
+        "n_components": len(mean_center),
+        "likelihood": "exact" if exact else "grouped",
+        "cell_width": None if exact else cell_width,
+        "mean_prior_mean": mean_center,
+        "mean_prior_precision": mean_precision,
+        "sd_prior": sd_family,
+        "sd_prior_scale": sd_scale,
+        "weight_concentration": weight_concentration,
+        "sampler": sampler,
+    }
+    return pd.DataFrame({"used": map(_value, used.values())}, pd.Index(used, name="parameter"))
+
+
+def _value(value):
+    if isinstance(value, list):
+        return f"{_value(value[0])} for each" if len(set(value)) == 1 < len(value) else ", ".join(map(_value, value))
+    return "none" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+@wording
 def sampling_text(chains: int, draws: int, seconds: float) -> str:
     """What was drawn, and how long that took."""
     return f"**{chains} chains of {draws:,} draws** in {seconds:.1f} seconds of sampling."

@@ -9,7 +9,9 @@ from mixture.show.text.wording import caption, component_numbers, wording
 
 
 @wording
-def sample_text(summary: dict[str, Any], data: str | None, n_true: int, seed: int, dropped: int) -> str:
+def sample_text(
+    summary: dict[str, Any], data: str | None, n_true: int, seed: int, dropped: int, transform: str | None = None
+) -> str:
     """What the sample holds.
 
     Parameters
@@ -23,6 +25,8 @@ def sample_text(summary: dict[str, Any], data: str | None, n_true: int, seed: in
     seed : int
     dropped : int
         Missing values left out.
+    transform : {None, "log"}
+        With log, the summary is of logarithms.
     """
     source = f"read from {as_code(data)}" if data else f"drawn from a mixture of {n_true} Gaussians with seed {seed}"
     kept = "" if summary["exact"] else f" {_cells_text(**summary)}"
@@ -32,8 +36,9 @@ def sample_text(summary: dict[str, Any], data: str | None, n_true: int, seed: in
         else ""
     )
     low, high, mean, sd = (on_axis(summary[name], summary["sd"]) for name in ("low", "high", "mean", "sd"))
+    what = "They run" if transform is None else "Their natural logarithms, which are fitted, run"
     return (
-        f"The sample holds **{summary['n']:,} values** {source}. They run from {low} to {high}, with mean {mean} and standard "
+        f"The sample holds **{summary['n']:,} values** {source}. {what} from {low} to {high}, with mean {mean} and standard "
         f"deviation {sd}.{kept}{left_out}"
     )
 
@@ -45,6 +50,28 @@ def _cells_text(rows, width, regular=True, open=(False, False), **_):
     ends = " and ".join(end for end, is_open in zip(("below", "above"), open, strict=True) if is_open)
     drawn = f"; what is open {ends} is described and drawn as if it were as wide as its neighbour" if ends else ""
     return f"They came as counts in {rows:,} cells, half of the values in cells of at most {width:.3g}{drawn}."
+
+
+@wording
+def scale_text(transform: str | None, name: str, unit: str, low: float, high: float, median: float) -> str:
+    """What is fitted, and in which units it is told, where that are not data units; else nothing.
+
+    Parameters
+    ----------
+    transform : {None, "log"}
+    name, unit : str
+        Of the values as they were read.
+    low, high, median : float
+        Of the same.
+    """
+    if transform is None:
+        return ""
+    return (
+        f"**The report fits the natural logarithm of {name}.** What is Gaussian there is log-normal in {unit}: skewed, and "
+        f"above 0 throughout. Where the logarithms stand, {name} runs from {low:.4g} to {high:.4g} {unit}, with median "
+        f"{median:.4g}. Tables, figures and priors are of logarithms; notebook 4 also gives medians, factors of spread, "
+        f"cutoffs and memberships in {unit}, and draws the mixture on both scales."
+    )
 
 
 @wording

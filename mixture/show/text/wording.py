@@ -14,7 +14,20 @@ from typing import Any
 
 import pandas as pd
 
-CHAPTERS = ("sample", "components", "fit", "chains", "comparison", "decisions", "sweep", "studies", "proof")
+CHAPTERS = (
+    "sample",
+    "components",
+    "fit",
+    "chains",
+    "comparison",
+    "decisions",
+    "units",
+    "groups",
+    "runs",
+    "sweep",
+    "studies",
+    "proof",
+)
 RECORD, ALT_RECORD = "wording", "alt"
 FUNCTIONS = {}
 
