@@ -14,7 +14,8 @@ from mixture.bayes import gibbs, kernels
 from mixture.bayes import model as room
 from mixture.components import Components, mixture_log_likelihood
 from mixture.data.sample import Sample
-from mixture.studies.calibration import CASES, RANKED_DRAWS, Case, calibrate, quantities, rank_of
+from mixture.messages import InputError
+from mixture.studies.calibration import CASES, RANKED_DRAWS, Case, calibrate, fit_truth, quantities, rank_of
 from mixture.studies.calibration import rank_truth as rank_case
 from mixture.studies.rank_uniformity import bands, judge_ranks, rank_differences
 
@@ -189,6 +190,19 @@ def test_truths_of_priors_in_order_come_from_the_prior_cut_off():
     x = np.linspace(-12, 12, 4001)
     density = stats.norm.pdf(x, -1.5, 2) * stats.norm.sf(x, 1.5, 2)
     assert stats.kstest(first, lambda at: np.interp(at, x, np.cumsum(density) / density.sum())).pvalue > 0.001
+
+
+def test_a_sample_in_which_em_collapses_is_refused_and_another_drawn():
+    rng, seen = np.random.default_rng(1), []
+
+    def fit(case, sample, rng):
+        seen.append(sample)
+        if len(seen) < 3:
+            raise InputError("EM collapses")
+        return "fitted"
+
+    truth, found = fit_truth(QUICK, rng, fit)
+    assert found == "fitted" and len(seen) == 3 and truth.sample is seen[-1]
 
 
 def test_the_quantities_that_are_ranked():
