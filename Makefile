@@ -126,7 +126,7 @@ define run_study
 	$(PYTHON) -m benchmarks.documents
 endef
 
-calibrate: $(READY)  ## run the study of calibration: 3,500 fits to samples whose truth is known, half an hour
+calibrate: $(READY)  ## run the study of calibration: 3,000 fits to samples whose truth is known, half an hour
 	$(call run_study,study_calibration)
 
 coverage: $(READY)  ## run the study of the intervals' coverage, half an hour

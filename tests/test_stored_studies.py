@@ -14,7 +14,7 @@ OF_EARLIER_CODE = {"any_size", "assignment_steps", "hard_reports", "samplers", "
 
 
 # The same of studies, whose notebooks hold what they found.
-NOT_KEPT = {"assignment_steps", "scaling", "priors", "components", "calibration", "coverage"}
+NOT_KEPT = {"assignment_steps", "scaling", "priors", "components"}
 
 
 @pytest.mark.parametrize("name", STUDIES)
