@@ -273,7 +273,7 @@ def assert_narrow(browser):
 
 @pytest.mark.parametrize("name", ["title", "column", "data"])
 def test_a_parameter_is_shown_as_it_is(browser, tmp_path, name):
-    values = Parameters().model_dump() | {name: TITLE if name == "title" else COLUMN}
+    values = Parameters().model_dump() | {"data": "x.csv", name: TITLE if name == "title" else COLUMN}
     chapters = [("01_x", tiny.notebook(tiny.text("# 1 · Chapter"), tiny.cell("seed = 1", "parameters")))]
     markup = render(chapters, {"parameters": values, "versions": {}, "commit": None, "dirty": None})
     check_page(markup)
