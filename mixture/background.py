@@ -57,7 +57,7 @@ def start_in_background[T](function: Callable[..., T], *args: Any, **kwargs: Any
     call = partial(function, *args, **kwargs)
     if available_cores() < 2:
         return Background(call)
-    return Background(call, _queue().submit(_call_there, call))
+    return Background(call, _queue().submit(_call_there, partial(_call_in, os.getcwd(), call)))
 
 
 def stand_by(modules: Iterable[str]) -> None:
@@ -81,6 +81,12 @@ def _call_there(call):
     # A kernel that was reset has a main module without it, and to spawn a process asks for it.
     vars(sys.modules["__main__"]).setdefault("__spec__", None)
     return _process().submit(call_and_catch, call).result()
+
+
+def _call_in(folder, call):
+    """In the folder of who asks, so that relative paths mean the same."""
+    os.chdir(folder)
+    return call()
 
 
 def _settle():

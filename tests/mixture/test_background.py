@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -67,6 +68,13 @@ def test_what_a_call_raises_or_warns_of_is_told_where_its_result_is_asked_for():
 def test_its_random_numbers_are_those_of_this_process():
     rng, same = np.random.default_rng(1), np.random.default_rng(1)
     assert begun(rng.random, 5).result().tolist() == same.random(5).tolist()
+
+
+def test_a_relative_path_means_the_same_there(tmp_path, monkeypatch):
+    (tmp_path / "x").write_text("here")
+    begun(os.getcwd).result()  # the process is there, in another folder
+    monkeypatch.chdir(tmp_path)
+    assert begun(Path("x").read_text).result() == "here"
 
 
 def some_figure(values):
