@@ -7,11 +7,17 @@ import xarray as xr
 
 from mixture.bayes.draws import as_dataset, posterior_draws
 from mixture.components import NAMES
+from mixture.data.sample import Sample
 from mixture.messages import InputError
 
 SAME = (
     4.0  # Monte Carlo errors that two samplings of one posterior are at most apart, in the largest of a few parameters
 )
+
+
+def same_values(one: Sample, other: Sample) -> bool:
+    """Whether two samples hold the same values or counts in the same cells, whatever their names and units."""
+    return all(np.array_equal(getattr(one, part), getattr(other, part)) for part in ("lower", "upper", "count"))
 
 
 def compare_posteriors(one: xr.DataTree, other: xr.DataTree, interval: float = 0.95) -> pd.DataFrame:

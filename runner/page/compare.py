@@ -41,7 +41,8 @@ def compare_runs(one: Path, other: Path, out: Path | None = None) -> ComparedRun
         One of them is no finished run, or damaged; or they have different numbers of components, or one of them is
         of logarithms. Nothing is written.
     """
-    from mixture.check.runs import SAME, compare_posteriors  # slow to import, and for this command alone
+    from helpers import load_posterior, load_sample
+    from mixture.check.runs import SAME, compare_posteriors, same_values  # slow to import, and for this command alone
     from mixture.show.forest import draw_runs
     from mixture.show.text import runs as say
 
@@ -50,10 +51,10 @@ def compare_runs(one: Path, other: Path, out: Path | None = None) -> ComparedRun
     parameters = [manifest["parameters"] for manifest in manifests]
     _refuse_two_scales(parameters)
     interval = parameters[0].get("interval", 0.95)
-    comparison = compare_posteriors(*(_posterior(folder) for folder in folders), interval)
+    comparison = compare_posteriors(*(_load(load_posterior, "posterior.nc", folder) for folder in folders), interval)
     names, trusted = _names(folders), [manifest["trusted"] for manifest in manifests]
     differing = {name: list(map(format_parameter, values)) for name, values in differing_parameters(*manifests).items()}
-    same_sample = len({manifest["hashes"]["outputs"].get(SAMPLE) for manifest in manifests}) == 1
+    same_sample = same_values(*(_load(load_sample, SAMPLE, folder) for folder in folders))
     text = say.runs_text(comparison, names, trusted, same_sample, len(differing), SAME)
     table = say.posteriors_table(comparison, names)
     drawn = draw_runs(comparison, names, trusted, _unit(parameters[0]))
@@ -85,13 +86,12 @@ def _refuse_two_scales(parameters):
         )
 
 
-def _posterior(folder):
-    from helpers import load_posterior
-
+def _load(read, name, folder):
+    """What a function of helpers.py reads of a run, or DamagedFile."""
     try:
-        return load_posterior(folder)
+        return read(folder)
     except (OSError, ValueError, KeyError) as error:
-        place = format_name(os.path.relpath(folder / "posterior.nc"))
+        place = format_name(os.path.relpath(folder / name))
         raise DamagedFile(f"{place}: damaged or missing: {type(error).__name__}") from None
 
 

@@ -1,12 +1,15 @@
 """Two posteriors side by side: differences against what the draws were made from."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
 from numpy.testing import assert_allclose
 
 from mixture.bayes.draws import as_dataset
-from mixture.check.runs import SAME, compare_posteriors
+from mixture.check.runs import SAME, compare_posteriors, same_values
+from mixture.data.sample import Sample
 from mixture.messages import InputError
 from mixture.show.forest import draw_runs
 from mixture.show.text import runs as say
@@ -50,3 +53,10 @@ def test_one_component_has_a_weight_that_nothing_is_open_of():
 def test_components_without_counterparts_are_refused():
     with pytest.raises(InputError, match="2 in one run and 3 in the other"):
         compare_posteriors(posterior([0, 9]), posterior([0, 5, 9]))
+
+
+def test_a_sample_is_the_same_in_whatever_unit_it_is_said_to_be():
+    sample = Sample.of_values([1.0, 2.0, 4.0])
+    assert same_values(sample, replace(sample, unit="mm", name="length"))
+    assert not same_values(sample, Sample.of_values([1.0, 2.0, 5.0]))
+    assert not same_values(sample, Sample.of_values([1.0, 2.0]))
