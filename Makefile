@@ -96,7 +96,7 @@ lint: $(TESTED)  ## check the code with ruff
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check $(FORMATTED)
 
-test: $(TESTED)  ## run the tests, the notebooks among them, in five to ten minutes
+test: $(TESTED)  ## run the tests, the notebooks among them, in about ten minutes
 	MIXTURE_CORES=1 $(ONE_THREAD) $(PYTHON) -m pytest -n 2 --dist loadfile --durations 12 -m "not slow" tests
 
 # The slow tests alone, and the tests of generated input again with many more cases.
