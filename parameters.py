@@ -25,17 +25,9 @@ from pydantic import (
 from mixture.messages import USABLE_RANGE, InputError, format_name, format_value, is_usable_range, to_one_line
 
 MAX_LINES = 10  # of one refusal
-SIMULATED_ONLY = ("n_samples", "means", "sds", "weights", "component_counts")  # play no part where there is a file
-FILE_ONLY = (
-    "column",
-    "counts",
-    "lower",
-    "upper",
-    "by",
-    "transform",
-    "missing",
-    "scheduler",
-)  # and these where there is none
+# What plays no part where there is a file, and where there is none.
+SIMULATED_ONLY = ("n_samples", "means", "sds", "weights", "component_counts")
+FILE_ONLY = ("column", "counts", "lower", "upper", "by", "transform", "missing", "scheduler")
 LONGER = 4  # times as many draws and tuning steps, where a run was too short
 
 

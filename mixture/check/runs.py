@@ -10,9 +10,8 @@ from mixture.components import NAMES
 from mixture.data.sample import Sample
 from mixture.messages import InputError
 
-SAME = (
-    4.0  # Monte Carlo errors that two samplings of one posterior are at most apart, in the largest of a few parameters
-)
+# Monte Carlo errors that two samplings of one posterior are at most apart, in the largest of a few parameters.
+SAME = 4.0
 
 
 def same_values(one: Sample, other: Sample) -> bool:

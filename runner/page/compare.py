@@ -9,7 +9,7 @@ from markupsafe import Markup
 from mixture.messages import InputError, format_name, format_value
 from runner.folder import write_text
 from runner.page.outputs import outputs_markup
-from runner.page.render import format_parameter
+from runner.page.render import format_parameter, units
 from runner.page.template import fill, page_script
 from runner.stored import DamagedFile, read_finished
 
@@ -57,7 +57,7 @@ def compare_runs(one: Path, other: Path, out: Path | None = None) -> ComparedRun
     same_sample = same_values(*(_load(load_sample, SAMPLE, folder) for folder in folders))
     text = say.runs_text(comparison, names, trusted, same_sample, len(differing), SAME)
     table = say.posteriors_table(comparison, names)
-    drawn = draw_runs(comparison, names, trusted, _unit(parameters[0]))
+    drawn = draw_runs(comparison, names, trusted, units(parameters[0])[1])
     path = out or one.resolve().parent / f"compare-{one.resolve().name}-{other.resolve().name}.html"
     write_text(
         path,
@@ -117,11 +117,6 @@ def _data(manifest):
     return ", ".join(f"{name} ({content[:12]})" for name, content in hashes.items()) or manifest["parameters"].get(
         "data"
     )
-
-
-def _unit(parameters):
-    unit = parameters.get("unit") or "data units"
-    return f"log {unit}" if parameters.get("transform") == "log" else unit
 
 
 def _output(data, metadata):

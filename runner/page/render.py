@@ -121,11 +121,16 @@ def _files(notebooks):
     return {name: words for name, words in FILES.items() if name in written}
 
 
+def units(values: dict[str, Any]) -> tuple[str, str]:
+    """The unit of a run's data, and that of what was fitted, by its parameters."""
+    unit = values.get("unit") or "data units"
+    return unit, f"log {unit}" if values.get("transform") else unit
+
+
 def _parameter_rows(values):
     """Name, value, unit and meaning of each parameter that played a part, by group of the schema."""
     groups, idle = {}, FILE_ONLY if values.get("data") is None else SIMULATED_ONLY
-    unit = values.get("unit") or "data units"
-    fitted = f"log {unit}" if values.get("transform") else unit  # what the model's parameters are in
+    unit, fitted = units(values)
     for name, field in Parameters.model_fields.items():
         if name in values and name not in idle:
             extra = field.json_schema_extra
