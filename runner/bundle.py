@@ -1,7 +1,7 @@
 """A finished run as one archive that describes itself: an RO-Crate with the run's files, its data and the lock.
 
 In the archive the run's folder and its data lie to each other as they do here, so that the
-run's parameters, and all hashes made of them, hold there too. The same run gives the same bytes.
+run's parameters, and all hashes made of them, hold there too. The same run folder gives the same bytes.
 RO-Crate 1.1: https://www.researchobject.org/ro-crate/specification/1.1/
 """
 
