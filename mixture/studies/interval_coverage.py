@@ -85,7 +85,9 @@ def judge_coverage(parts: pd.DataFrame, prob: float = 0.99) -> dict[str, Any]:
     """
     found = {}
     for method, rows in parts.groupby(level="method", sort=False):
-        z = (rows["covered"] - LEVEL) / np.sqrt(LEVEL * (1 - LEVEL) / rows["samples"])
+        # As if each sample had one interval, times what it helps that it has several, where samples differ at all.
+        by_chance, alone = (np.sqrt(share * (1 - share) / rows["samples"]) for share in (LEVEL, rows["covered"]))
+        z = (rows["covered"] - LEVEL) / (by_chance * (rows["error"] / alone).where(rows["error"] > 0, 1.0))
         limit = float(stats.norm.isf((1 - prob) / 2 / len(rows)))
         found[method] = {
             "parts": len(rows),

@@ -399,6 +399,16 @@ def test_coverage_is_counted_by_sample_and_judged_against_its_level():
     assert interval_coverage.number_found(coverage_table()) == 0.75
 
 
+def test_a_part_of_coverage_is_judged_by_how_much_its_samples_differ():
+    index = pd.MultiIndex.from_tuples([("given", "EM", "means")], names=["number", "method", "kind"])
+    part = pd.DataFrame({"covered": [0.94], "samples": [400], "error": [0.002], "within": [True]}, index)
+    assert interval_coverage.judge_coverage(part)["EM"]["largest_z"] == pytest.approx(
+        -5 * (0.94 * 0.06 / 0.95 / 0.05) ** 0.5
+    )
+    alike = part.assign(covered=1.0, error=0.0)
+    assert interval_coverage.judge_coverage(alike)["EM"]["largest_z"] == pytest.approx(np.sqrt(400 * 0.05 / 0.95))
+
+
 def test_the_text_of_coverage_says_who_holds():
     _, judged = judged_coverage()
     text = say.coverage_text(judged, 0.95, [0.93, 0.97], 0.75, 200.0)
