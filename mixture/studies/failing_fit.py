@@ -27,7 +27,7 @@ from mixture.components import NAMES, Components
 from mixture.data.simulate import random_stream
 from mixture.em import EMFit, fit_em_proper
 from mixture.studies.hard_samples import HardSample
-from mixture.studies.references import Reference, by_parameter
+from mixture.studies.references import Reference, by_parameter, furthest_mean
 
 CHAINS, RHAT_LIMIT = 4, 1.01  # Vehtari et al. 2021
 FAR = 0.15  # posterior sds: more than a few hundred independent draws are off by chance
@@ -172,9 +172,7 @@ def judge_attempt(posterior: Posterior, draws: Components, reference: Reference)
     by_name = by_parameter(draws)
     rhat = max(float(array_stats.rhat(column)) for column in by_name.values())
     shares = (nearest_mode(posterior, draws) == 0).mean(axis=1)
-    furthest = max(
-        abs(column.mean() - reference.means[name]) / reference.draws[name].std() for name, column in by_name.items()
-    )
+    furthest = furthest_mean(reference, by_name)
     return {
         "draws": draws.means.shape[1],
         "largest_r_hat": rhat,
@@ -182,7 +180,7 @@ def judge_attempt(posterior: Posterior, draws: Components, reference: Reference)
         "shares": shares.tolist(),
         "share": float(shares.mean()),
         "agree": rhat <= RHAT_LIMIT,
-        "furthest": float(furthest),
+        "furthest": furthest,
         "right": bool(rhat <= RHAT_LIMIT and furthest < FAR),
     }
 

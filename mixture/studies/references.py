@@ -222,7 +222,7 @@ def write_reference(
 
 
 COMMENT = (
-    "Not by HMC, which stays in one mode: Gibbs sampling with jumps between all modes, so that divergences and E-FMI are "
+    "Not by HMC, which can stay in one mode, but by Gibbs sampling with jumps between modes: divergences and E-FMI are "
     "null. Components by increasing mean."
 )
 
@@ -276,6 +276,14 @@ def errors_against(reference: Reference, draws: dict[str, np.ndarray]) -> dict[s
         name: (mean - reference.means[name]) / float(np.hypot(error, reference.errors[name]))
         for name, mean, error in zip(draws, means, errors, strict=True)
     }
+
+
+def furthest_mean(reference: Reference, draws: dict[str, np.ndarray]) -> float:
+    """The largest distance of a parameter's mean over draws from the reference's, in posterior sds."""
+    return max(
+        float(abs(values.mean() - reference.means[name]) / reference.draws[name].std())
+        for name, values in draws.items()
+    )
 
 
 # -- all of them ------------------------------------------------------------------------------
