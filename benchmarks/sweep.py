@@ -107,7 +107,7 @@ def engine_share(folder, count):
     os.environ["MIXTURE_CORES"] = "1"
     sweeps.run_sweep(sweep, Path(folder) / "empty", notebooks, listener=clock)
     alone = []
-    with WarmKernel(ONE_CORE) as kernel:
+    with WarmKernel(environment=ONE_CORE) as kernel:
         kernel.warm_up()
         for point in sweep.points:
             begun = time.perf_counter()

@@ -1,21 +1,20 @@
 """Calls that another processor makes meanwhile: a second process stands by, with the same imports.
 
-The process is spawned, not forked, so it holds on every platform; it lives as long as this one, from notebook to
-notebook in a warm kernel.
+A report's kernel has it forked before it has a thread of its own (`stand_by`); elsewhere, as in JupyterLab, it is spawned
+when it is first asked for anything. It lives as long as this process, from notebook to notebook in a warm kernel.
 """
 
-import contextlib
-import importlib
 import multiprocessing
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache, partial
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any
 
 from mixture.parallel import available_cores, call_and_catch, warn_again
@@ -60,15 +59,33 @@ def start_in_background[T](function: Callable[..., T], *args: Any, **kwargs: Any
     return Background(call, _queue().submit(_call_there, partial(_call_in, os.getcwd(), call)))
 
 
-def stand_by(modules: Iterable[str]) -> None:
-    """Start the second process, if there is a processor for it, and have it import `modules` (names)."""
+def stand_by() -> None:
+    """Start the second process now, if there is a processor for it: before this one has threads, so that it is forked."""
     if available_cores() > 1:
-        _queue().submit(_call_there, partial(_import_all, list(modules)))
+        _process().submit(int)
+
+
+# pyarrow's allocator takes its own locks for a fork, and gives them back after it.
+SAFE_THREADS = {"jemalloc_bg_thd"}
 
 
 @cache
 def _process():
-    return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _settle)
+    # A forked process has all imports at once, but waits forever for a lock that another thread held.
+    way = "fork" if _threads() <= SAFE_THREADS else "spawn"
+    return ProcessPoolExecutor(1, multiprocessing.get_context(way), _settle)
+
+
+def _threads():
+    """Names of this process's threads but the main one; where the system does not tell, a name that is not safe."""
+    try:
+        return {
+            (task / "comm").read_text().strip()
+            for task in Path("/proc/self/task").iterdir()
+            if task.name != str(os.getpid())
+        }
+    except OSError:
+        return {"unknown"}
 
 
 @cache
@@ -100,9 +117,3 @@ def _settle():
 def _end_with_parent():
     wait([multiprocessing.parent_process().sentinel])
     os._exit(0)
-
-
-def _import_all(modules):
-    for name in modules:
-        with contextlib.suppress(Exception):  # who needs it will say so
-            importlib.import_module(name)

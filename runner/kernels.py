@@ -2,13 +2,14 @@
 
 Starting a kernel and importing PyMC costs seconds; running one more notebook
 in a kernel that is already up costs tenths. A `WarmKernel` is started once,
-imports what the notebooks will need while its parent imports papermill, and is
-wiped clean between notebooks. It talks over sockets in a folder of its own
-(ports would be raced for by parallel runs), and when it ends, for whatever
-reason, its whole process group ends: PyMC's chain workers live there. The guard
-of its folder sees to that (see `runner.scratch`), also where the parent itself is
-killed. runner.papermill_engine is imported late: papermill takes a second, which the
-kernel uses to import PyMC.
+imports what the notebooks will need while its parent imports papermill (see
+`runner.launcher`), and is wiped clean between notebooks. It talks over sockets
+in a folder of its own (ports would be raced for by parallel runs), and when it
+ends, for whatever reason, its whole process group ends: the process that stands
+by and samplers' workers live there. The guard of its folder sees to that (see
+`runner.scratch`), also where the parent itself is killed.
+runner.papermill_engine is imported late: papermill takes a second, which the
+kernel uses to import.
 """
 
 import asyncio
@@ -36,38 +37,26 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 # Removes what would reach the next notebook: names, open figures, matplotlib's and the inline backend's settings.
 # What was imported or compiled stays, frozen, so that no collection of garbage walks through it again.
 WIPE = """
-import gc, os, sys
-os.chdir({folder!r})
+import gc, sys
 if "matplotlib.pyplot" in sys.modules:
     sys.modules["matplotlib.pyplot"].close("all")
     sys.modules["matplotlib"].rcdefaults()
 if "matplotlib_inline.config" in sys.modules:
     inline = sys.modules["matplotlib_inline.config"].InlineBackend.instance()
-    inline.figure_formats, inline.print_figure_kwargs = {{"png"}}, {{"bbox_inches": "tight"}}
+    inline.figure_formats, inline.print_figure_kwargs = {"png"}, {"bbox_inches": "tight"}
 gc.freeze()
-"""
-
-PRELOAD = """
-import importlib, sys
-for name in {modules!r}:
-    try:
-        importlib.import_module(name)
-    except Exception:  # the notebook that needs it will say so, in its own cell
-        pass
-if "mixture.background" in sys.modules:  # last: until now the processors had enough to do
-    sys.modules["mixture.background"].stand_by({modules!r})
 """
 
 
 class _ThisPython(KernelSpecManager):
     """Kernels of the running interpreter, whatever specs a user has installed, announced to a folder's guard."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, modules):
         super().__init__()
-        self.folder = folder
+        self.folder, self.modules = folder, modules
 
     def get_kernel_spec(self, kernel_name):
-        command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        command = [sys.executable, "-m", "runner.launcher", ",".join(self.modules), "-f", "{connection_file}"]
         return KernelSpec(argv=announced(command, self.folder), display_name="Python 3", language="python")
 
 
@@ -80,26 +69,29 @@ def kernel_environment(folder: Path) -> dict[str, str]:
         cache = Path(env.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         compiled = cache / "pytensor" / importlib.metadata.version("pytensor")
         env["PYTENSOR_FLAGS"] = ",".join(filter(None, [flags, f"base_compiledir={compiled}"]))
+    # ipykernel sets the same, but only after what draws was imported.
+    env.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     return env | {"IPYTHONDIR": str(folder), "TMPDIR": str(folder)}
 
 
 class WarmKernel:
     """A running kernel that executes one notebook after another.
 
-        with WarmKernel() as kernel:
-            kernel.preload(["pymc"])
+        with WarmKernel(["pymc"]) as kernel:
             kernel.run("01_simulation.ipynb", "out.ipynb", {"seed": 1}, "runs/default")
 
     On leaving, by whatever way, the kernel and every process it started are gone.
 
     Parameters
     ----------
+    modules : iterable of str
+        What it imports before it begins; nobody waits for it until a notebook is run.
     environment : dict, optional
         Variables that the kernel sees beside its parent's.
     """
 
-    def __init__(self, environment: dict[str, str] | None = None):
-        self.environment = environment or {}
+    def __init__(self, modules: Iterable[str] = (), environment: dict[str, str] | None = None):
+        self.modules, self.environment = list(modules), environment or {}
         self.on_progress = None  # called with each line that tells how far a long cell has come
 
     def __enter__(self):
@@ -109,7 +101,7 @@ class WarmKernel:
             transport="ipc",
             ip=str(self.folder / "k"),
             connection_file=str(self.folder / "k.json"),
-            kernel_spec_manager=_ThisPython(self.folder),
+            kernel_spec_manager=_ThisPython(self.folder, self.modules),
         )
         self.client, self._is_ready = None, False
         try:
@@ -158,17 +150,6 @@ class WarmKernel:
         except psutil.NoSuchProcess:
             return 0
 
-    def preload(self, modules: Iterable[str]) -> None:
-        """Have the kernel import `modules` (names) without waiting for it."""
-        self._execute(PRELOAD.format(modules=list(modules)))
-
-    def _execute(self, code):
-        """Send code that leaves no names behind; the message's id."""
-        somewhere = f"__import__('os').chdir({str(self.folder)!r})"  # the last run's folder may be gone
-        return self.client.execute(
-            f"{somewhere}; get_ipython().reset(new_session=True); exec({code!r}, {{}})", silent=True
-        )
-
     def run(
         self,
         notebook: str | os.PathLike,
@@ -201,14 +182,16 @@ class WarmKernel:
         papermill_engine.execute(self, notebook, output, parameters)
 
     def warm_up(self) -> None:
-        """Import papermill while the kernel preloads, then wait for the kernel."""
+        """Import papermill while the kernel imports, then wait for the kernel."""
         from runner import papermill_engine  # noqa: F401
 
         if not self._is_ready:
             run_sync(self._wait_until_ready)()
 
     async def _wipe(self, folder):
-        reply = await self._ask(self._execute(WIPE.format(folder=folder)))
+        # It leaves no names; the last run's folder may be gone.
+        code = f"__import__('os').chdir({folder!r}); get_ipython().reset(new_session=True); exec({WIPE!r}, {{}})"
+        reply = await self._ask(self.client.execute(code, silent=True))
         if reply["content"]["status"] != "ok":
             raise NotebookError(reply["content"]["ename"], reply["content"]["evalue"])
 

@@ -233,8 +233,7 @@ class Run:
     def _start_kernel(self, stages):
         from runner.kernels import WarmKernel  # a tenth of a second that an up-to-date folder need not spend
 
-        with WarmKernel() as kernel:
-            kernel.preload([*stage_modules(stages), "dask.array"])  # which xarray imports when first used
+        with WarmKernel([*stage_modules(stages), "dask.array"]) as kernel:  # the last, xarray imports when first used
             from runner.page import render  # noqa: F401  will be needed, and there is time now
 
             yield kernel

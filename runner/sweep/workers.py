@@ -41,9 +41,7 @@ class _ThreadKernel(threading.local):
         if self.kernel is not None and not (self.code == code and self.kernel.memory() in range(1, MAX_BYTES)):
             self.close()
         if self.kernel is None:
-            kernel = WarmKernel(ONE_CORE).__enter__()
-            kernel.preload(stage_modules(stages))
-            self.kernel, self.code = kernel, code
+            self.kernel, self.code = WarmKernel(stage_modules(stages), ONE_CORE).__enter__(), code
         return self.kernel
 
     def end_later(self):

@@ -16,6 +16,7 @@ import pytest
 from mixture import background
 from mixture.background import start_in_background
 from mixture.show import figures
+from runner.kernels import ONE_THREAD
 from runner.stages import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -103,10 +104,28 @@ def test_a_killed_process_leaves_the_call_to_this_one(monkeypatch):
     background._process.cache_clear()
 
 
-def test_the_process_ends_with_a_killed_parent():
-    code = "from mixture.background import start_in_background as start; import os, time\n"
-    code += "call = start(os.getpid); time.sleep(2); print(call.result(), flush=True); time.sleep(60)"
-    parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+@pytest.mark.parametrize(
+    "before, has_them", [("", True), ("threading.Thread(target=time.sleep, args=[30], daemon=True).start()", False)]
+)
+def test_the_process_has_the_imports_of_this_one_unless_a_thread_forbids_to_fork(before, has_them):
+    code = f"import os, sys, threading, time, pandas, wave; from mixture import background\n{before}\n"
+    code += (
+        'background.stand_by(); call = background.start_in_background(eval, \'"wave" in __import__("sys").modules\')\n'
+    )
+    code += "time.sleep(3); print(call._waiting.done(), call.result()); os._exit(0)"
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=os.environ | ONE_THREAD, capture_output=True, text=True, timeout=60
+    )
+    assert told.stdout.split() == ["True", str(has_them)], told.stderr
+
+
+@pytest.mark.parametrize("early", ["", "background.stand_by(); "])
+def test_the_process_ends_with_a_killed_parent(early):
+    code = f"from mixture import background; import os, time; {early}call = background.start_in_background(os.getpid)\n"
+    code += "time.sleep(2); print(call.result(), flush=True); time.sleep(60)"
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, env=os.environ | ONE_THREAD, stdout=subprocess.PIPE, text=True
+    )
     there = psutil.Process(int(parent.stdout.readline()))
     assert there.pid != parent.pid
     parent.kill()
