@@ -30,7 +30,7 @@ endif
 export PARAMS DATA COLUMN COUNTS LOWER UPPER UNIT BY TRANSFORM MISSING K KMAX DRAWS TUNE OUT SWEEP SCHEDULER RUN
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report reports sweep reproduce index figures lab notebooks lint test test-slow test-all lock clean \
+.PHONY: help setup report reports sweep reproduce index figures lab notebooks lint test test-longer test-slow test-all lock clean \
         bench studies calibrate coverage references failing-fit peers documents
 
 help:
@@ -96,15 +96,21 @@ lint: $(TESTED)  ## check the code with ruff
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check $(FORMATTED)
 
-test: $(TESTED)  ## run the tests, the notebooks among them, in about ten minutes
-	MIXTURE_CORES=1 $(ONE_THREAD) $(PYTHON) -m pytest -n 2 --dist loadfile --durations 12 -m "not slow" tests
+# The plugin of nbval takes seconds to load in each process; the test that needs it starts its own.
+PYTEST = MIXTURE_CORES=1 $(ONE_THREAD) $(PYTHON) -m pytest -n 2 -p no:nbval
+test: $(TESTED)  ## run the tests, in about three minutes
+	$(PYTEST) --dist loadfile --durations 12 -m "not longer and not slow" tests
+
+# Whole reports, sweeps, notebooks by themselves, windows of a browser: five minutes more.
+test-longer: $(TESTED)
+	$(PYTEST) --dist loadfile --durations 12 -m "longer and not slow" tests
 
 # The slow tests alone, and the tests of generated input again with many more cases.
 test-slow: $(TESTED)
-	MIXTURE_CORES=1 $(ONE_THREAD) $(PYTHON) -m pytest -n 2 --dist worksteal $(STOP) --durations 20 -m slow tests
-	MIXTURE_CORES=1 $(ONE_THREAD) $(PYTHON) -m pytest -n 2 --dist load $(STOP) --durations 8 --hypothesis-profile thorough $(shell find tests -name "test_robust*.py")
+	$(PYTEST) --dist worksteal $(STOP) --durations 20 -m slow tests
+	$(PYTEST) --dist load $(STOP) --durations 8 --hypothesis-profile thorough $(shell find tests -name "test_robust*.py")
 
-test-all: test test-slow  ## run all tests: generated input by the thousand, runs stopped at any moment, planted errors
+test-all: test test-longer test-slow  ## run all tests: generated input by the thousand, runs stopped at any moment, planted errors
 
 bench: $(READY) .venv-peers/.ready  ## run the benchmarks; results in benchmarks/results
 	@for name in whole_report hard_reports assignment_steps sweep; do $(PYTHON) -m benchmarks.$$name || exit 1; done

@@ -155,7 +155,7 @@ def spell_out_labels(figure: Figure, unit: str) -> None:
 
 def as_svg(figure: Figure) -> str:
     """A figure as SVG text on a white ground, the same for the same figure; artists of more than `MANY` points as images within."""
-    for artist in figure.findobj(lambda artist: hasattr(artist, "set_rasterized")):
+    for artist in (each for ax in figure.axes for each in (*ax.lines, *ax.collections)):
         if _size_of(artist) > MANY:
             artist.set_rasterized(True)
     text = _save(figure, "svg", dpi=SHARP, metadata={"Date": None, "Creator": None}).decode()

@@ -15,6 +15,7 @@ from mixture.bayes import model as room
 from mixture.components import Components, mixture_log_likelihood
 from mixture.data.sample import Sample
 from mixture.messages import InputError
+from mixture.studies import many_fits
 from mixture.studies.calibration import CASES, RANKED_DRAWS, Case, calibrate, fit_truth, quantities, rank_of
 from mixture.studies.calibration import rank_truth as rank_case
 from mixture.studies.rank_uniformity import bands, judge_ranks, rank_differences
@@ -52,6 +53,7 @@ def test_uniform_ranks_pass_and_others_do_not():
     assert verdict.loc["biased", "largest_difference"] < 0
 
 
+@pytest.mark.longer
 def test_the_bands_hold_all_of_a_uniform_distribution_as_often_as_they_say():
     rng, (x, low, high) = np.random.default_rng(3), bands(100, 0.9)
     ecdf = np.array([np.searchsorted(np.sort(rng.uniform(size=100)), x, side="right") / 100 for _ in range(2000)])
@@ -160,12 +162,14 @@ def test_a_lost_factor_in_the_grouped_likelihood_is_caught(monkeypatch):
 QUICK = Case("quick", n=15)
 
 
-def test_a_calibration_goes_on_where_it_was_stopped(tmp_path):
-    one = calibrate(tmp_path, fits=27, cases=(QUICK,))
+@pytest.mark.longer
+def test_a_calibration_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(many_fits, "FITS_PER_TASK", 2)
+    one = calibrate(tmp_path, fits=3, cases=(QUICK,))
     parts = {path: path.stat().st_mtime_ns for path in (tmp_path / "parts").iterdir()}
-    assert len(parts) == 2 and len(one) == 27 * (5 + 6)
+    assert len(parts) == 2 and len(one) == 3 * (5 + 6)
     next(iter(parts)).unlink()
-    again = calibrate(tmp_path, fits=27, cases=(QUICK,))
+    again = calibrate(tmp_path, fits=3, cases=(QUICK,))
     pd.testing.assert_frame_equal(one.drop(columns="seconds"), again.drop(columns="seconds"))
     assert sum(path.stat().st_mtime_ns == parts[path] for path in (tmp_path / "parts").iterdir()) == 1
 

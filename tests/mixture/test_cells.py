@@ -127,6 +127,7 @@ def test_bad_values_late_in_a_long_file_are_named(counted, values, tmp_path):
     assert read_sample(str(tmp_path / "gap.parquet"), missing="drop")[1] == 1
 
 
+@pytest.mark.longer
 def test_a_dask_cluster_counts_the_same(counted, values, tmp_path):
     from distributed import LocalCluster
 
@@ -182,6 +183,7 @@ def far_apart(one, other):
     return means, sds
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     "width", [1.0, pytest.param(0.5, marks=pytest.mark.slow), pytest.param(5.0, marks=pytest.mark.slow)]
 )
@@ -235,6 +237,7 @@ def test_memberships_of_a_file_are_streamed_and_right(values, tmp_path):
     )  # limits jump by a draw
 
 
+@pytest.mark.longer
 def test_memory_is_bounded(tmp_path):
     """Five million values in pieces take no more than a few pieces' room."""
     writer = pq.ParquetWriter(tmp_path / "big.parquet", pa.schema([("x", pa.float64())]))

@@ -47,6 +47,7 @@ def test_the_tables_numbers_are_those_of_the_draws(exact_fit):
             assert row["difference_in_sds"] == pytest.approx((own.mean() - em[k]) / own.std())
 
 
+@pytest.mark.longer
 def test_one_components_weight_differs_from_nothing(single_fit):
     table = compare_fits(single_fit.tree, single_fit.em.components)
     assert table["posterior_sd"][0] == 0 and table["difference_in_sds"][0] == 0
@@ -106,6 +107,7 @@ def test_memberships_are_saved_for_programs_and_for_spreadsheets(exact_fit, tmp_
     assert_allclose(as_text, membership, atol=5.1e-7)
 
 
+@pytest.mark.longer
 def test_the_distance_of_two_posteriors_is_in_monte_carlo_errors(exact_fit, grouped_fit):
     assert monte_carlo_distance(exact_fit.tree, exact_fit.tree) == 0
     assert monte_carlo_distance(exact_fit.tree, grouped_fit.tree) < 4
@@ -115,6 +117,7 @@ def test_the_distance_of_two_posteriors_is_in_monte_carlo_errors(exact_fit, grou
     assert monte_carlo_distance(exact_fit.tree, far) > 4
 
 
+@pytest.mark.longer
 def test_two_components_predict_better_than_one(exact_fit, single_fit):
     trees = {1: single_fit.tree, 2: exact_fit.tree}
     table = compare_posteriors(trees, {1: True, 2: True}, np.random.default_rng(1))

@@ -10,6 +10,8 @@ from mixture.bayes.priors import choose_priors
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
 
+pytestmark = pytest.mark.longer  # each compiles a model
+
 ONE, OTHER = (Sample.of_values(simulated(60, seed=seed).value) for seed in (1, 2))
 PRIORS = {family: choose_priors(ONE, 2, sd_prior=family) for family in ("uniform", "halfnormal", "lognormal")}
 

@@ -39,6 +39,7 @@ def test_the_galaxies_have_the_published_posterior(galaxies):
     assert found["open"][0] <= 4 and found["open"][-1] >= 8
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     "jumps, family",
     [

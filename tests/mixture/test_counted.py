@@ -294,6 +294,7 @@ def test_counting_again_in_the_same_bins_gives_the_same_counts(sample):
 # ---------------------------------------------------------------- the whole chain
 
 
+@pytest.mark.longer
 def test_bins_go_through_the_whole_report(folder, sample):
     (folder / "bins.csv").write_text(as_text(sample))
     values = {"data": "bins.csv", **BINS, "n_components": 2, "k_max": 2, "draws": 100, "tune": 100, "em_starts": 3}

@@ -135,6 +135,7 @@ def probabilities(kept, name="p_k"):
     return kept[name].mean(("chain", "draw")).values, np.maximum(counts.count_errors(kept[name]), 1e-3)
 
 
+@pytest.mark.longer
 def test_probabilities_are_those_of_the_numbers_that_were_drawn(kept):
     assert (kept["k_filled"] <= kept["k"]).all() and (kept["k_filled"] >= 1).all()
     for name, number in (("p_k", "k"), ("p_filled", "k_filled")):

@@ -108,6 +108,7 @@ def test_a_reversed_pair_of_equal_sds_has_its_cutoff_too():
 SAMPLE = Sample.of_values([80.0, 120.0, 260.0])
 
 
+@pytest.mark.longer
 def test_cutoffs_have_the_medians_and_intervals_of_the_draws_and_lie_within_the_sample():
     rng = np.random.default_rng(1)
     means = np.array([150.0, 200.0]) + rng.normal(size=(400, 2))

@@ -214,6 +214,7 @@ def test_units_change_no_draw(exact_fit, scale, offset):
     np.testing.assert_allclose(other.sds / scale, plain.sds, rtol=1e-3)
 
 
+@pytest.mark.longer
 @pytest.mark.slow
 def test_differing_priors_keep_the_means_in_order_and_agree_with_nuts(exact_fit):
     sample, rng = exact_fit.sample, np.random.default_rng(4)
@@ -334,6 +335,7 @@ def test_a_mode_behind_a_wall_is_isolated_and_one_without_is_not():
     assert not all(is_isolated(flat, made, mode, np.random.default_rng(1)) for mode in (0, 1))
 
 
+@pytest.mark.longer
 def test_a_missed_mode_is_not_trusted_whatever_sampled_it():
     """NUTS from one side of the wall: its chains agree, and half of the posterior is missing."""
     sample, stream = three_clusters(), lambda step: random_stream(5, step)

@@ -17,6 +17,8 @@ from mixture.bayes.priors import Priors, choose_priors
 from mixture.components import membership_probabilities, mixture_log_likelihood
 from mixture.data.sample import Sample
 
+pytestmark = pytest.mark.longer  # each compiles a model
+
 VALUES = np.array([-0.5, 1.0, 2.2])
 COMPONENTS = (np.array([0.5, 0.2, 0.3]), np.array([-1.0, 1.0, 2.0]), np.array([1.5, 1.0, 2.0]))
 

@@ -40,6 +40,7 @@ def test_no_file_imports_from_above(path):
     assert {name for name in used if HEIGHT[name] > HEIGHT[layer_of(path)]} == set()
 
 
+@pytest.mark.longer
 def test_the_chains_notebooks_start_without_pymc():
     """It takes a second to import; what a default report runs is our own sampler."""
     code = f"""

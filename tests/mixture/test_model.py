@@ -158,6 +158,7 @@ def assert_same_posterior(one, other):
         assert (abs(a - b) < 4 * error).all(), (name, kind)
 
 
+@pytest.mark.longer
 def test_draws_depend_on_the_stream_alone_and_not_on_the_cores(monkeypatch):
     sample = simulated(50)
     priors = choose_priors(sample, 2)
@@ -174,6 +175,7 @@ def test_draws_depend_on_the_stream_alone_and_not_on_the_cores(monkeypatch):
     assert not np.isin(mu[0], mu[1]).any()  # each chain has a stream of its own
 
 
+@pytest.mark.longer
 def test_the_posterior_of_one_component_is_that_of_a_grid(single_fit):
     found = single_fit
     mu, sigma = np.meshgrid(np.linspace(1, 4, 200), np.linspace(1.5, 4, 200), indexing="ij")
@@ -192,10 +194,12 @@ def test_the_posterior_of_one_component_is_that_of_a_grid(single_fit):
         assert abs(float(posterior[name].std()) - sd) < 4 * float(az.mcse(posterior, method="sd")[name].squeeze())
 
 
+@pytest.mark.longer
 def test_exact_and_grouped_posteriors_agree_to_monte_carlo_error(exact_fit, grouped_fit):
     assert_same_posterior(exact_fit.tree, grouped_fit.tree)
 
 
+@pytest.mark.longer
 def test_pymcs_sampler_draws_the_same_posterior_and_tells_as_much(exact_fit):
     theirs = fit(exact_fit.sample, draws=300, sampler="pymc").tree
     assert_same_posterior(exact_fit.tree, theirs)
@@ -203,6 +207,7 @@ def test_pymcs_sampler_draws_the_same_posterior_and_tells_as_much(exact_fit):
     assert all(told <= set(tree["sample_stats"].data_vars) for tree in (exact_fit.tree, theirs))
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("sampler", ["nutpie", "pymc"])
 def test_one_component_has_all_the_weight_in_every_draw(exact_fit, sampler):
     posterior = fit(exact_fit.sample, k=1, draws=200, sampler=sampler).tree["posterior"]
@@ -211,6 +216,7 @@ def test_one_component_has_all_the_weight_in_every_draw(exact_fit, sampler):
     assert abs(float(posterior["mu"].mean()) - mean) < 0.5 * error < float(posterior["mu"].std())
 
 
+@pytest.mark.longer
 def test_each_chain_starts_where_it_is_told():
     """Free labels, far apart: a chain that starts with the components the other way round stays so."""
     sample = simulated(60, means=(0.0, 30.0))
@@ -238,7 +244,7 @@ def test_means_are_in_order_in_every_draw(exact_fit):
 # ---------------------------------------------------------------- what is kept of it
 
 
-@pytest.mark.parametrize("which", ["exact_fit", "grouped_fit"])
+@pytest.mark.parametrize("which", ["exact_fit", pytest.param("grouped_fit", marks=pytest.mark.longer)])
 def test_kept_densities_are_the_models(which, request):
     found = request.getfixturevalue(which)
     density, draws = log_density(found.model), posterior_draws(found.tree)

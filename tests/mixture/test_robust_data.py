@@ -214,6 +214,7 @@ def bins(draw):
     return "\n".join(map(",".join, [["lo", "hi", "n"], *draw(st.permutations(rows))])).encode()
 
 
+@pytest.mark.longer
 @given(bins(), options)
 def test_any_bins_are_fitted_or_refused_in_a_clear_line(content, chosen):
     assert_usable("a.csv", content, **{"lower": "lo", "upper": "hi", "counts": "n"} | chosen)

@@ -325,6 +325,7 @@ def ranks_table(fits=200):
     )
 
 
+@pytest.mark.longer
 def test_rank_differences_stay_in_the_band_where_calibrated():
     differences = rank_uniformity.rank_differences(ranks_table())
     inside = (

@@ -195,6 +195,7 @@ def test_chains_that_never_move_are_not_trusted():
     assert "largest R-hat" in failures(judge_chains(tree_of(SAMPLE, still)))
 
 
+@pytest.mark.longer
 def test_chains_of_a_real_fit_pass(exact_fit, grouped_fit, single_fit):
     for found in (exact_fit, grouped_fit, single_fit):
         assert failures(judge_chains(found.tree)) == []
@@ -250,6 +251,7 @@ def test_slow_mixing_is_not_taken_for_modes(memory):
     assert kind == "slow mixing" and modes.empty
 
 
+@pytest.mark.longer
 def test_a_fit_that_switches_on_purpose_is_found_permuted_and_relabelled():
     """Without the order and with the same prior for both, a few values let the names swap now and then."""
     sample = simulated(14, weights=(0.5, 0.5), means=(0.0, 2.2), sds=(1.0, 1.0))
@@ -263,6 +265,7 @@ def test_a_fit_that_switches_on_purpose_is_found_permuted_and_relabelled():
     assert failures(judge_chains(relabel(tree))) == []
 
 
+@pytest.mark.longer
 def test_a_fit_trapped_by_different_priors_is_found_in_two_modes():
     """The post's priors without an order: reversed starts stay reversed, where the priors pull at the wrong means."""
     sample = simulated(300, weights=(0.7, 0.3), means=(150.0, 200.0), sds=(10.0, 20.0))
@@ -290,7 +293,7 @@ def judged(tree):
     return judge_model(tree, loo, ranks, prior_sensitivity(tree))
 
 
-@pytest.mark.parametrize("which", ["exact_fit", "grouped_fit"])
+@pytest.mark.parametrize("which", ["exact_fit", pytest.param("grouped_fit", marks=pytest.mark.longer)])
 def test_leave_one_out_ranks_are_uniform_for_the_right_model(which, request):
     tree = request.getfixturevalue(which).tree
     ranks = loo_pit(tree, az.loo(tree, pointwise=True), np.random.default_rng(5))
@@ -356,10 +359,12 @@ def test_leave_one_out_ranks_are_weighted_distribution_functions_by_a_literal_lo
         assert ranks[i] == pytest.approx(total)
 
 
+@pytest.mark.longer
 def test_heavy_tails_are_caught(wrong):
     assert {"LOO-PIT uniformity, p", "LOO-PIT tails, p"} & set(failures(judged(wrong.tree)))
 
 
+@pytest.mark.longer
 def test_elpd_is_arvizs_for_values_and_counts_cells_as_often_as_they_hold(exact_fit, grouped_fit):
     exact, cells = (az.loo(found.tree, pointwise=True) for found in (exact_fit, grouped_fit))
     elpd, se = expected_log_predictive_density(exact_fit.tree, exact)
@@ -379,6 +384,7 @@ def test_a_flat_prior_moves_nothing_and_a_weak_one_little(exact_fit):
     assert list(sensitivity.loc["mu"].index) == [1, 2]
 
 
+@pytest.mark.longer
 def test_a_strong_prior_at_the_wrong_place_is_flagged():
     priors = Priors(np.array([6.0]), np.array([25.0]), "lognormal", 1.0, 1.0)
     tree = fit(simulated(30), k=1, priors=priors).tree

@@ -176,6 +176,7 @@ def test_every_stored_figure_says_what_it_shows(path):
     assert all(len(figure["metadata"][kind]["alt"]) > 20 for kind, figure in figures)
 
 
+@pytest.mark.longer
 def test_every_notebook_runs_by_itself_and_prints_what_it_stored(tmp_path):
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks", ignore=shutil.ignore_patterns(".*"))
     done = subprocess.run(

@@ -19,6 +19,7 @@ def finished(tmp_path_factory):
     return root
 
 
+@pytest.mark.longer
 @pytest.mark.skipif(find_browser() is None, reason="no browser on this machine")
 def test_the_page_is_printed_and_goes_with_the_page_it_is_of(finished):
     done = tiny.command("render", "r", "--pdf", cwd=finished)

@@ -100,6 +100,7 @@ def test_no_complaint_and_no_request(page, real_run):
     assert complaints(page) == []
 
 
+@pytest.mark.longer
 def test_axe_finds_no_breach_in_light_and_in_dark(page):
     theme, now = page.find_element(By.ID, "theme"), "return document.documentElement.dataset.theme"
     assert page.execute_script(now) == "light"
@@ -114,6 +115,7 @@ def test_axe_finds_no_breach_in_light_and_in_dark(page):
     assert page.execute_script(now) == "light"
 
 
+@pytest.mark.longer
 def test_one_switch_unfolds_and_folds_all_code(page):
     closed = "return [...document.querySelectorAll('details.code')].map(code => code.open)"
     assert len(page.execute_script(closed)) > 10 and not any(page.execute_script(closed))
@@ -125,6 +127,7 @@ def test_one_switch_unfolds_and_folds_all_code(page):
     assert sum(page.execute_script(closed)) == 1
 
 
+@pytest.mark.longer
 def test_contents_lead_there_and_mark_the_place(page):
     page.execute_script("document.documentElement.style.scrollBehavior = 'auto'")
     current = "return document.querySelector('.side [aria-current]').hash"
@@ -143,6 +146,7 @@ def narrow(page, width, mobile):
     page.find_element(By.ID, "fold").click()
 
 
+@pytest.mark.longer
 def test_a_phone_does_not_scroll_sideways(page):
     narrow(page, 390, mobile=True)
     width = "return document.documentElement.scrollWidth"  # Bokeh follows the new one
@@ -151,6 +155,7 @@ def test_a_phone_does_not_scroll_sideways(page):
     assert max(page.execute_script(heads)) < 45, "a word is broken: a header takes more than one line"
 
 
+@pytest.mark.longer
 def test_nothing_widens_a_window_of_400_pixels(page):
     """Its own width, not a phone's, which shrinks what is too wide; all code open, each table and wide figure in a box that scrolls."""
     narrow(page, 400, mobile=False)
@@ -165,6 +170,7 @@ def test_nothing_widens_a_window_of_400_pixels(page):
     assert page.execute_script(tables) == 0
 
 
+@pytest.mark.longer
 def test_the_keyboard_reaches_every_hand_and_moves_it(page):
     reached = []
     for _ in range(60):
@@ -208,6 +214,7 @@ def test_the_figure_plays(page):
     assert complaints(page) == []
 
 
+@pytest.mark.longer
 def test_the_pointer_reads_the_figure(page):
     from selenium.webdriver import ActionChains
 
@@ -218,6 +225,7 @@ def test_the_pointer_reads_the_figure(page):
     WebDriverWait(page, 20).until(lambda _: reading.text != before)
 
 
+@pytest.mark.longer
 def test_without_scripts_and_on_paper_the_static_figure_stands_in(browser, real_run):
     def box(selector):
         """Width of an element's box; 0 if it has none."""
@@ -271,6 +279,7 @@ def test_the_index_shows_every_run_and_escapes_all(real_run, browser):
     assert complaints(browser) == []
 
 
+@pytest.mark.longer
 def test_the_readmes_pictures_can_be_taken(real_run, tmp_path):
     paths = take_shots(real_run, tmp_path)
     assert [path.name for path in paths] == ["default.png", "report.png"]

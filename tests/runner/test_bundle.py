@@ -27,6 +27,7 @@ def finished(tmp_path_factory):
     return root, notebooks
 
 
+@pytest.mark.longer
 def test_the_same_run_gives_the_same_bytes(finished, tmp_path):
     root, _ = finished
     done = tiny.command("bundle", "runs/deep/r", "--out", tmp_path / "again.zip", cwd=root / "here")
@@ -34,6 +35,7 @@ def test_the_same_run_gives_the_same_bytes(finished, tmp_path):
     assert file_hash(tmp_path / "again.zip") == file_hash(root / "here/runs/deep/r.zip")
 
 
+@pytest.mark.longer
 def test_the_archive_describes_all_that_is_in_it(finished):
     root, _ = finished
     with zipfile.ZipFile(root / "here/runs/deep/r.zip") as archive:
@@ -54,6 +56,7 @@ def test_the_archive_describes_all_that_is_in_it(finished):
     assert entities["#seed"]["value"] == 20160508
 
 
+@pytest.mark.longer
 def test_an_archive_is_reproduced_in_another_place_with_nothing_left_behind(finished, tmp_path):
     root, notebooks = finished
     shutil.copy(root / "here/runs/deep/r.zip", tmp_path / "moved.zip")

@@ -71,6 +71,7 @@ def test_a_wheel_holds_the_code_that_each_stage_rests_on(installed):
     assert (inside / "requirements.lock").read_bytes() == (ROOT / "requirements.lock").read_bytes()
 
 
+@pytest.mark.longer
 def test_the_installed_command_writes_a_report_into_an_empty_folder(installed, tmp_path):
     few = {"n_samples": 60, "draws": 20, "tune": 20, "chains": 2, "em_starts": 2}
     options = [part for name, value in few.items() for part in ("-p", name, value)]

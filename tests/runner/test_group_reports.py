@@ -24,6 +24,7 @@ def run(tmp_path):
     return act
 
 
+@pytest.mark.longer
 def test_each_group_has_a_report_of_its_own_rows(run, tmp_path):
     done = run()
     assert done.returncode == 0, done.stderr

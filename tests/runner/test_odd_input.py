@@ -1,31 +1,16 @@
 """What is no file, no folder or no usable number is refused in one line, at once, without a warning."""
 
-import contextlib
-import io
 import os
-import warnings
 
 import pytest
 import tiny
 from generated import contents
+from refused import refusal
 
 from mixture.data import files
-from runner import cli
 from runner.stages import read_chain
 
 pytestmark = pytest.mark.timeout(60)
-
-
-def refusal(*arguments):
-    """The one line that a command ends with, in this process; a warning is an error."""
-    out, said = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(said), warnings.catch_warnings():
-        warnings.simplefilter("error")
-        status = cli.main(list(arguments))
-    assert (status, out.getvalue(), said.getvalue().count("\n")) == (2, "", 1), (status, said.getvalue())
-    line = said.getvalue().removesuffix("\n")
-    assert line.isprintable() and len(line) < 500
-    return line
 
 
 @pytest.fixture

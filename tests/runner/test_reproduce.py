@@ -32,6 +32,7 @@ def again(house):
     return tiny.command("reproduce", "run", "--notebooks", "notebooks", cwd=house)
 
 
+@pytest.mark.longer
 def test_what_is_the_same_is_said_to_be_and_leaves_nothing_behind(house):
     before = {path: path.read_bytes() for path in house.rglob("*.*")}
     done = again(house)
@@ -39,6 +40,7 @@ def test_what_is_the_same_is_said_to_be_and_leaves_nothing_behind(house):
     assert {path: path.read_bytes() for path in house.rglob("*.*")} == before
 
 
+@pytest.mark.longer
 def test_a_file_that_was_changed_afterwards_is_named(house):
     (house / "run" / "doubled.txt").write_text("0")
     done = again(house)
@@ -62,6 +64,7 @@ def test_an_output_that_chance_decides_is_named_and_the_fresh_run_kept(house):
     assert (fresh / MANIFEST).exists()
 
 
+@pytest.mark.longer
 def test_other_versions_and_machines_are_named(house):
     path = house / "run" / MANIFEST
     manifest = json.loads(path.read_text())
@@ -87,6 +90,7 @@ def test_elsewhere_two_posteriors_may_differ_by_chance_alone(elsewhere, distance
     assert found.lines()[0] == ("reproduced: within Monte Carlo error" if fine else "NOT reproduced")
 
 
+@pytest.mark.longer
 def test_posteriors_are_held_against_each_other_in_monte_carlo_errors(tmp_path, exact_fit):
     for name, shift in (("a", 0.0), ("b", 0.0), ("c", 1.0)):
         (tmp_path / name).mkdir()

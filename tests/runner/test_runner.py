@@ -363,6 +363,7 @@ def test_a_stage_must_write_what_it_promises(house):
         house.run()
 
 
+@pytest.mark.longer
 def test_a_killed_kernel_is_a_failure_and_no_record(tmp_path):
     notebooks = tiny.write_chain(tmp_path, double="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(ChainError, match="02_double failed: the kernel died in cell 4"):
@@ -377,6 +378,7 @@ def test_a_killed_kernel_is_a_failure_and_no_record(tmp_path):
     assert watcher.ran == ["02_double", "03_judge"]
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("name, status", [("SIGINT", 130), ("SIGTERM", 143)])
 def test_an_interrupt_leaves_nothing_behind(tmp_path, name, status):
     lasting = (
@@ -422,6 +424,7 @@ def test_one_run_at_a_time(house):
         house.run()
 
 
+@pytest.mark.longer
 def test_runs_in_two_folders_at_once(tmp_path):
     notebooks = tiny.write_chain(tmp_path)
     arguments = [sys.executable, tiny.ROOT / "report.py", "run", "--notebooks", notebooks, "--out"]

@@ -188,6 +188,7 @@ def outside():
     return {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "JUPYTER"))}
 
 
+@pytest.mark.longer
 def test_make_hands_names_on_as_they_are(folder):
     """The shell that make starts sees no quote, substitution or command in a file's name."""
     (folder / "report.py").symlink_to(ROOT / "report.py")
@@ -367,6 +368,7 @@ def answer(url, token=None):
         return error.code
 
 
+@pytest.mark.longer
 @pytest.mark.timeout(400)
 def test_make_lab_keeps_to_this_machine_and_asks_for_its_token(tmp_path):
     env = outside() | {

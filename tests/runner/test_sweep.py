@@ -351,6 +351,7 @@ def pid(tmp_path):
     workers._thread_kernel.close()
 
 
+@pytest.mark.longer
 def test_a_worker_keeps_its_kernel_until_it_is_stale_large_or_gone(pid, tmp_path, monkeypatch):
     first = pid()
     assert pid() == first
@@ -381,6 +382,7 @@ def test_a_worker_waits_its_turn(pid, tmp_path):
 # -- running ----------------------------------------------------------------------------------
 
 
+@pytest.mark.longer
 def test_a_widened_sweep_runs_what_is_new_and_pages_are_made_on_request(tmp_path):
     house = House(tmp_path)
     done = house.sweep("grid: {n_samples: [10, 20]}")
@@ -428,6 +430,7 @@ def test_a_scheduler_that_is_not_there_is_one_line(tmp_path, monkeypatch):
             pass
 
 
+@pytest.mark.longer
 def test_the_report_joins_study_and_account_and_the_index_shows_both(tmp_path):
     house = House(tmp_path)
     for name, question in (("study_toy", "Why?"), (grid.Sweep.account, "What came of them?")):
@@ -455,6 +458,7 @@ def test_the_report_joins_study_and_account_and_the_index_shows_both(tmp_path):
     assert 'href="s/report.html">All of them' in shown and "Sweep s" in shown and "2 runs, 2 of them trusted" in shown
 
 
+@pytest.mark.longer
 def test_a_sweep_over_a_data_file_finds_it_from_its_workers(tmp_path):
     house = House(tmp_path)
     text = (house.notebooks / "01_draw.ipynb").read_text()

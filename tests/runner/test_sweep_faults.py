@@ -109,12 +109,13 @@ def ends_well(shot, again=()):
 # -- killed -----------------------------------------------------------------------------------
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("victim", ["worker", pytest.param("kernel", marks=slow)])
 def test_a_worker_or_a_kernel_that_is_killed_costs_no_point(shot, victim):
     sweep = shot()
     sweep.start()
     sweep.two_are_done()
-    kernels = sweep.processes("ipykernel_launcher")
+    kernels = sweep.processes("runner.launcher")
     killed = kernels[0] if victim == "kernel" else kernels[0].parent()
     killed.kill()
     if victim == "worker":
@@ -123,6 +124,7 @@ def test_a_worker_or_a_kernel_that_is_killed_costs_no_point(shot, victim):
     sweep.nothing_stays()
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     "name, status", [("SIGKILL", -9), pytest.param("SIGTERM", 143, marks=slow), pytest.param("SIGINT", 130, marks=slow)]
 )
@@ -233,7 +235,7 @@ def test_a_worker_of_a_cluster_that_is_killed_costs_no_point(shot, cluster):
     address, scheduler, workers = cluster(sweep)
     sweep.start("--scheduler", address)
     sweep.two_are_done()
-    sweep.processes("ipykernel_launcher")[0].parent().kill()
+    sweep.processes("runner.launcher")[0].parent().kill()
     ends_well_on(sweep, *workers, scheduler)
 
 
