@@ -19,7 +19,7 @@ import tiny
 from mixture.messages import InputError
 from parameters import Parameters, check
 from runner import cli
-from runner.errors import ChainError
+from runner.errors import ChainError, NotebookError
 from runner.folder import MANIFEST, REPORT, locked
 from runner.kernels import WarmKernel, kernel_environment
 from runner.page.report import rewrite_report
@@ -478,6 +478,20 @@ def test_the_compiled_code_of_each_pytensor_has_its_folder(monkeypatch, tmp_path
     assert "PYTHONDONTWRITEBYTECODE" not in env
     monkeypatch.setenv("PYTENSOR_FLAGS", "base_compiledir=/mine")
     assert kernel_environment(tmp_path)["PYTENSOR_FLAGS"] == "base_compiledir=/mine"
+
+
+def test_a_kernel_has_its_modules_and_its_process_from_the_start_and_a_module_that_fails_is_the_notebooks(tmp_path):
+    code = "import os, sys\nfrom mixture import background\n"
+    code += "before = background._process.cache_info().currsize\n"
+    code += "open('told', 'w').write(f'{before} {\"wave\" in sys.modules} {os.environ[\"MPLBACKEND\"]}')\n"
+    path = tmp_path / "n.ipynb"
+    path.write_text(
+        json.dumps(tiny.notebook(tiny.cell("run_dir = ''", "parameters"), tiny.cell(code), tiny.cell("import refuses")))
+    )
+    with WarmKernel(["mixture.background", "refuses", "wave"], {"MIXTURE_CORES": "2"}) as warm:
+        with pytest.raises(NotebookError, match="refuses"):
+            warm.run(path, tmp_path / "out.ipynb", {"run_dir": "."}, tmp_path)
+    assert (tmp_path / "told").read_text() == "1 True module://matplotlib_inline.backend_inline"
 
 
 def test_a_kernel_takes_its_children_and_its_folder_along(tmp_path):
