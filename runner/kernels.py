@@ -27,6 +27,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.utils import run_sync
 
+from mixture.show import UNATTENDED
 from runner.errors import KernelDied, NotebookError
 from runner.scratch import GuardedFolder, announced
 
@@ -71,7 +72,7 @@ def kernel_environment(folder: Path) -> dict[str, str]:
         env["PYTENSOR_FLAGS"] = ",".join(filter(None, [flags, f"base_compiledir={compiled}"]))
     # ipykernel sets the same, but only after what draws was imported.
     env.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
-    return env | {"IPYTHONDIR": str(folder), "TMPDIR": str(folder)}
+    return env | {"IPYTHONDIR": str(folder), "TMPDIR": str(folder), UNATTENDED: "1"}
 
 
 class WarmKernel:

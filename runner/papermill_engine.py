@@ -15,7 +15,7 @@ from papermill.iorw import write_ipynb
 
 from runner.errors import KernelDied, NotebookError
 
-PROGRESS = "sampling: "  # how a line on stderr begins that says how far a long cell has come
+PROGRESS = ("sampling: ", "counting: ")  # how a line on stderr begins that says how far a long cell has come
 
 
 class _Client(PapermillNotebookClient):
@@ -24,11 +24,12 @@ class _Client(PapermillNotebookClient):
     on_progress = None
 
     def output(self, outs, msg, display_id, cell_index):
-        text = msg["content"].get("text", "") if msg["msg_type"] == "stream" else ""
-        if not text.startswith(PROGRESS):
+        told = msg["content"]["text"] if msg["msg_type"] == "stream" and msg["content"]["name"] == "stderr" else None
+        lines = [line.strip() for line in (told or "").splitlines() if line.strip()]
+        if told is None or not all(line.startswith(PROGRESS) for line in lines):
             return super().output(outs, msg, display_id, cell_index)
-        if self.on_progress is not None:
-            self.on_progress(text.splitlines()[-1])
+        if lines and self.on_progress is not None:
+            self.on_progress(lines[-1])
         return None
 
 

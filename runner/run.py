@@ -234,8 +234,12 @@ class Run:
         from runner.kernels import WarmKernel  # a tenth of a second that an up-to-date folder need not spend
 
         with WarmKernel([*stage_modules(stages), "dask.array"]) as kernel:  # the last, xarray imports when first used
-            from runner.page import render  # noqa: F401  will be needed, and there is time now
+            # There is time now for what will be needed: the page's modules, each file's imports, the versions.
+            from runner.page import render  # noqa: F401
 
+            for stage in self.stages:
+                texts_hash(stage)
+            versions()
             yield kernel
 
     def _run_stage(self, stage, expected, kernel):

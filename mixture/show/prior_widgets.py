@@ -1,15 +1,17 @@
 """Handles for JupyterLab: move the priors and see what they would predict beside the sample."""
 
+import os
 from typing import TYPE_CHECKING
 
-import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 
 from mixture.data.sample import Sample
-from mixture.show import figures
+from mixture.show import UNATTENDED, figures
 
-if TYPE_CHECKING:  # not at run time: it would bring PyMC along
+if TYPE_CHECKING:  # not at run time: a report needs neither
+    import ipywidgets
+
     from mixture.bayes.priors import Priors
 
 SHOWN, POINTS = 30, 150  # prior mixtures in the picture, and points of each
@@ -33,7 +35,7 @@ def as_parameters(priors: "Priors") -> str:
     )
 
 
-def explore_priors(sample: Sample, priors: "Priors") -> ipywidgets.VBox:
+def explore_priors(sample: Sample, priors: "Priors") -> "ipywidgets.VBox | None":
     """Handles on the priors, the mixtures that they predict over the sample, and the lines for a params file.
 
     Parameters
@@ -44,9 +46,13 @@ def explore_priors(sample: Sample, priors: "Priors") -> ipywidgets.VBox:
 
     Returns
     -------
-    ipywidgets.VBox
-        Its children: the handles, the picture, the lines.
+    ipywidgets.VBox or None
+        Its children: the handles, the picture, the lines; None where nobody is there to move a handle.
     """
+    if UNATTENDED in os.environ:
+        return None
+    import ipywidgets
+
     handles, chosen = _handles(sample, priors)
     picture, lines = ipywidgets.HTML(), ipywidgets.HTML()
 
@@ -66,6 +72,8 @@ def explore_priors(sample: Sample, priors: "Priors") -> ipywidgets.VBox:
 
 def _handles(sample, priors):
     """The handles, and a function that reads them as priors."""
+    import ipywidgets
+
     look = {"style": {"description_width": "14em"}, "layout": {"width": "36em"}, "continuous_update": False}
     span = sample.high - sample.low
 

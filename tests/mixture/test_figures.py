@@ -19,9 +19,10 @@ from mixture.bayes.priors import choose_priors
 from mixture.check.membership import summarise_memberships
 from mixture.components import Components, component_log_density, mixture_log_density
 from mixture.data.sample import Sample
-from mixture.show import diagnostics, figures
+from mixture.show import UNATTENDED, diagnostics, figures
 from mixture.show.interactive import DRAWS, MIME, POINTS, play_figure
 from mixture.show.prior_widgets import SD_FAMILIES, as_parameters, explore_priors
+from runner.kernels import kernel_environment
 from runner.page import outputs
 
 SAMPLE = simulated(200)
@@ -264,6 +265,11 @@ def test_handles_move_the_picture_and_the_lines_for_a_params_file():
     assert as_parameters(priors) in lines.value and before.startswith("<svg")
     handles.children[0].value = 3.0
     assert "mean_prior_mean: [3, 5]" in lines.value and picture.value != before
+
+
+def test_a_report_which_nobody_can_touch_has_no_handles(monkeypatch, tmp_path):
+    monkeypatch.setenv(UNATTENDED, kernel_environment(tmp_path)[UNATTENDED])
+    assert explore_priors(SAMPLE, choose_priors(SAMPLE, 2)) is None
 
 
 @pytest.mark.filterwarnings("ignore:Your data appears to have a single value")

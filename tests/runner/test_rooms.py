@@ -16,6 +16,7 @@ ALLOWED = {
     "mixture.data.files",
     "mixture.messages",
     "mixture.parallel",
+    "mixture.show.UNATTENDED",
     "parameters",
     # --
     "helpers",
