@@ -14,7 +14,7 @@ OF_EARLIER_CODE = {"any_size", "assignment_steps", "sweep"}
 
 
 # The same of studies, whose notebooks hold what they found.
-NOT_KEPT = {"assignment_steps", "scaling", "priors", "components"}
+NOT_KEPT = {"assignment_steps", "scaling"}
 
 
 @pytest.mark.parametrize("name", STUDIES)
