@@ -10,7 +10,7 @@ from mixture.studies import stored
 from mixture.studies.stored import BENCHMARKS, FOLDER, ROOT, STUDIES, changes_since, code_of
 
 # Not run since they were given a key: what they measured is of an earlier sampler. None may be added here.
-OF_EARLIER_CODE = {"any_size", "assignment_steps", "sweep"}
+OF_EARLIER_CODE = {"any_size", "sweep"}
 
 
 # The same of studies, whose notebooks hold what they found.
