@@ -101,7 +101,7 @@ PYTEST = MIXTURE_CORES=1 $(ONE_THREAD) $(PYTHON) -m pytest -n 2 -p no:nbval
 test: $(TESTED)  ## run the tests, in about three minutes
 	$(PYTEST) --dist loadfile --durations 12 -m "not longer and not slow" tests
 
-# Whole reports, sweeps, notebooks by themselves, windows of a browser: five minutes more.
+# Whole reports, sweeps, notebooks by themselves, windows of a browser, compiled models: twice as long.
 test-longer: $(TESTED)
 	$(PYTEST) --dist loadfile --durations 12 -m "longer and not slow" tests
 

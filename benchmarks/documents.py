@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.results import FOLDER as BENCHMARKS
+from benchmarks.results import three_digits
 from mixture.studies.stored import FOLDER as STUDIES
 from mixture.studies.stored import ROOT
 from mixture.studies.stored import STUDIES as ALL_STUDIES
 
+FEW = 100  # effective draws of four chains: fewer are a sign that these disagree
 BEGIN, END = "<!-- {}: written by make documents -->", "<!-- end of {} -->"
 COMPARED = {
     "ours": "this project's default",
@@ -145,15 +147,20 @@ def speed():
 
     def shown(fit, n):
         row = worth[fit, n]
-        return f"{row['ess_per_second']:,.3g}" + ("" if row["measured_at"] == n else "*")
+        stuck = "†" if row["ess"] < FEW else ""
+        return three_digits(row["ess_per_second"]) + stuck + ("" if row["measured_at"] == n else "*")
 
+    extrapolated = "\\* extrapolated from the largest N that was run."
+    stuck = any(row["ess"] < FEW for row in measured if row["fit"] != "EM") and (
+        f"† with fewer than {FEW} effective draws in all, a sign of chains that disagree."
+    )
     header = ["effective draws a second, compile included", *(f"N = {n:,}" for n in sizes)]
     return [
         *table(header, [[COMPARED.get(fit, fit), *(shown(fit, n) for n in sizes)] for fit in fits]),
         "",
-        "\\* extrapolated from the largest N that was run. "
-        + age_of("samplers")
-        + " All ratios: [performance](docs/performance.md).",
+        " ".join(
+            filter(None, [extrapolated, stuck, age_of("samplers"), "All ratios: [performance](docs/performance.md)."])
+        ),
     ]
 
 

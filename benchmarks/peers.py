@@ -1,8 +1,9 @@
 """Our default fit, pm.sample, nutpie, NumPyro and scikit-learn's variational mixture on hard samples whose posterior is known.
 
-Every sampler gets the same model, priors and draws (4 chains of 1,000 after 1,000), each fit in a fresh process. A fit is
-trusted if its own checks pass: R-hat at most 1.01, bulk and tail effective sizes at least 400, no divergences; the
-variational fit, if it says that it converged. It is right if no parameter's mean is far from the reference's.
+Every sampler gets the same model, priors and draws (4 chains of 1,000 after 1,000), each fit in a fresh process; the
+variational mixture has priors of its own, scikit-learn's. A fit is trusted if its own checks pass: R-hat at most 1.01,
+bulk and tail effective sizes at least 400, no divergences; the variational fit, if it says that it converged. It is right
+if no parameter's mean is far from the reference's.
 Claim: ours is trusted and right on every one of them.
 """
 

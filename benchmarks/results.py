@@ -61,6 +61,11 @@ def keep(name, rows, ratios):
     PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
+def three_digits(value):
+    """A number to three digits that count, without a power of ten."""
+    return f"{float(f'{value:.3g}'):,.12g}"
+
+
 def with_table(page):
     """The text of docs/performance.md with the stored ratios in its table."""
     lines = ["| benchmark | ratio | found | wanted |", "|---|---|---|---|"]
@@ -68,7 +73,7 @@ def with_table(page):
         for claim, ratio in json.loads(file.read_text(encoding="utf-8"))["ratios"].items():
             mark = "" if ratio["found"] >= ratio["wanted"] else " (**not met**)"
             lines.append(
-                f"| [{file.stem}](../benchmarks/{file.stem}.py) | {claim} | {ratio['found']:.3g} | {ratio['wanted']:g}{mark} |"
+                f"| [{file.stem}](../benchmarks/{file.stem}.py) | {claim} | {three_digits(ratio['found'])} | {ratio['wanted']:g}{mark} |"
             )
     head, _, rest = page.partition(BEGIN)
     return "\n".join([head + BEGIN, *lines, END]) + rest.partition(END)[2]

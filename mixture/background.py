@@ -19,6 +19,9 @@ from typing import Any
 
 from mixture.parallel import available_cores, call_and_catch, warn_again
 
+# Beside which a process may be forked: pyarrow's allocator takes its own locks for it, and gives them back after it.
+SAFE_THREADS = {"jemalloc_bg_thd"}
+
 
 class Background[T]:
     """A call that was asked for before its result is needed."""
@@ -63,10 +66,6 @@ def stand_by() -> None:
     """Start the second process now, if there is a processor for it: before this one has threads, so that it is forked."""
     if available_cores() > 1:
         _process().submit(int)
-
-
-# pyarrow's allocator takes its own locks for a fork, and gives them back after it.
-SAFE_THREADS = {"jemalloc_bg_thd"}
 
 
 @cache

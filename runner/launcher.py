@@ -22,7 +22,7 @@ def import_all(modules: list[str]) -> None:
 
 def main() -> None:
     """Import, fork, and become a kernel."""
-    modules = sys.argv.pop(1).split(",")
+    modules = list(filter(None, sys.argv.pop(1).split(",")))
     del sys.path[0]  # the working directory, as in ipykernel's own launcher
     import_all(modules)
     if "mixture.background" in sys.modules:

@@ -24,13 +24,13 @@ class _Client(PapermillNotebookClient):
     on_progress = None
 
     def output(self, outs, msg, display_id, cell_index):
-        told = msg["content"]["text"] if msg["msg_type"] == "stream" and msg["content"]["name"] == "stderr" else None
-        lines = [line.strip() for line in (told or "").splitlines() if line.strip()]
-        if told is None or not all(line.startswith(PROGRESS) for line in lines):
-            return super().output(outs, msg, display_id, cell_index)
-        if lines and self.on_progress is not None:
-            self.on_progress(lines[-1])
-        return None
+        if msg["msg_type"] == "stream" and msg["content"]["name"] == "stderr":
+            lines = [line.strip() for line in msg["content"]["text"].splitlines() if line.strip()]
+            if all(line.startswith(PROGRESS) for line in lines):  # or nothing but the line's end
+                if lines and self.on_progress is not None:
+                    self.on_progress(lines[-1])
+                return None
+        return super().output(outs, msg, display_id, cell_index)
 
 
 class WarmEngine(Engine):
