@@ -53,7 +53,6 @@ def test_uniform_ranks_pass_and_others_do_not():
     assert verdict.loc["biased", "largest_difference"] < 0
 
 
-@pytest.mark.longer
 def test_the_bands_hold_all_of_a_uniform_distribution_as_often_as_they_say():
     rng, (x, low, high) = np.random.default_rng(3), bands(100, 0.9)
     ecdf = np.array([np.searchsorted(np.sort(rng.uniform(size=100)), x, side="right") / 100 for _ in range(2000)])

@@ -280,7 +280,7 @@ def test_chains_start_at_every_mode_that_may_hold_something():
     assert {start["mu"][0] < -7.5 for start in starts} == {True, False}
 
 
-@pytest.mark.parametrize("which", ["exact_fit", "grouped_fit"])
+@pytest.mark.parametrize("which", ["exact_fit", pytest.param("grouped_fit", marks=pytest.mark.longer)])
 def test_a_posterior_survives_its_file(which, request, tmp_path):
     found = request.getfixturevalue(which)
     path = tmp_path / "posterior.nc"
