@@ -11,7 +11,9 @@ import base64
 import importlib.util
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -176,10 +178,25 @@ def _size_of(artist):
 def _save(figure, kind, **options):
     file, layout = io.BytesIO(), figure.get_layout_engine()
     if layout:  # laid out once and no more: with an engine, Matplotlib draws everything twice
-        layout.execute(figure)
+        with _ticks_once(figure):
+            layout.execute(figure)
         figure.set_layout_engine("none")
-    figure.savefig(file, format=kind, transparent=True, **options)
+    with _ticks_once(figure):
+        figure.savefig(file, format=kind, transparent=True, **options)
     return file.getvalue()
+
+
+@contextmanager
+def _ticks_once(figure: Figure) -> Iterator[None]:
+    """Within, nothing moves; Matplotlib works out each axis's ticks ten times yet, a third of the time it draws for."""
+    axes = [axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)]
+    for axis in axes:
+        axis._update_ticks = cache(axis._update_ticks)
+    try:
+        yield
+    finally:
+        for axis in axes:
+            del axis._update_ticks
 
 
 def draw_sample(

@@ -15,7 +15,7 @@ from mixture.bayes import model as room
 from mixture.components import Components, mixture_log_likelihood
 from mixture.data.sample import Sample
 from mixture.messages import InputError
-from mixture.studies import many_fits
+from mixture.studies import calibration, many_fits
 from mixture.studies.calibration import CASES, RANKED_DRAWS, Case, calibrate, fit_truth, quantities, rank_of
 from mixture.studies.calibration import rank_truth as rank_case
 from mixture.studies.rank_uniformity import bands, judge_ranks, rank_differences
@@ -101,6 +101,15 @@ def test_a_truth_is_ranked_among_draws_from_all_of_the_chain():
         for row in rank_truth(Drifting(), replicate, 7):
             if row["quantity"] != "log likelihood":  # of another sample each time
                 assert row["rank"] == pytest.approx((drawn[row["quantity"]] < row["truth"]).mean(), abs=0.025)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_so_does_the_study_of_calibration(case, monkeypatch):
+    steady = np.linspace(-100, 100, 800).reshape(2, 400)  # the second chain above the first
+    drawn = dict.fromkeys(("mean", "log variance"), steady)
+    monkeypatch.setattr(calibration, "fit_long_enough", lambda case, sample, rng: (0, drawn))
+    for row in rank_case(case, 0, 7):
+        assert row["rank"] == pytest.approx((steady < row["truth"]).mean(), abs=0.025)
 
 
 def test_many_calibrated_parameters_pass_together():

@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from contextlib import nullcontext
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
@@ -56,6 +57,17 @@ def test_the_same_figure_is_the_same_text_and_whole_by_itself():
     assert ElementTree.fromstring(one).tag.endswith("svg")
     assert not re.findall(r'href="(?!#|data:)', one) and "<script" not in one
     assert len(one) < 150_000
+
+
+def test_ticks_are_where_matplotlib_puts_them_and_move_again_after_it(monkeypatch):
+    drawn = figures.as_svg(main_figure())
+    figure = main_figure()
+    figures.as_svg(figure)
+    figure.axes[0].set_xlim(0, 1)
+    moved = figures.as_svg(figure)
+    monkeypatch.setattr(figures, "_ticks_once", nullcontext)
+    assert figures.as_svg(main_figure()) == drawn
+    assert figures.as_svg(figure) == moved != drawn
 
 
 def test_a_drawing_has_a_light_ground_in_jupyterlab_and_none_in_the_page():
