@@ -14,9 +14,10 @@ PIN     = $(UV) pip compile --universal --python-version 3.12 --generate-hashes 
 # What was given on make's command line, as a quoted YAML value: the shell and YAML read nothing into it.
 quoted = "'$$(printf %s "$$$(1)" | sed "s/'/''/g")'"
 
-# Bytecode, written once at install, saves seconds at every start.
-export UV_COMPILE_BYTECODE = 1
+# Bytecode is written by who first imports a module: of 11,000 files a report needs 3,000, and to compile all at install
+# takes twice the seconds that a first report then saves.
 unexport PYTHONDONTWRITEBYTECODE
+unexport UV_COMPILE_BYTECODE
 unexport VIRTUAL_ENV
 # What make's command line may set; anything else there is a slip. The first ones are parameters of a report, by name.
 GIVEN = data:DATA column:COLUMN counts:COUNTS lower:LOWER upper:UPPER unit:UNIT by:BY transform:TRANSFORM missing:MISSING n_components:K k_max:KMAX draws:DRAWS tune:TUNE scheduler:SCHEDULER
@@ -177,6 +178,6 @@ $(TESTED): requirements-test.lock $(READY)
 	$(UV) pip install --quiet --python .venv-peers/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# An environment of its own only where the interpreter has no pip: it takes longer than uv.
 .uv/bin/uv:
-	python3 -m venv .uv
-	.uv/bin/pip install --quiet uv
+	@python3 -m pip install --quiet --target .uv uv 2>/dev/null || { python3 -m venv .uv && .uv/bin/pip install --quiet uv; }
