@@ -25,7 +25,7 @@ from benchmarks.results import keep
 
 ROOT = Path(__file__).resolve().parent.parent
 BARE = ROOT / "benchmarks" / "bare_script.py"
-REPEATS = 3
+REPEATS = 5
 
 
 def seconds_of(command, folder, **options):
