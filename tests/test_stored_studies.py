@@ -10,11 +10,11 @@ from mixture.studies import stored
 from mixture.studies.stored import BENCHMARKS, FOLDER, ROOT, STUDIES, changes_since, code_of
 
 # Not run since they were given a key: what they measured is of an earlier sampler. None may be added here.
-OF_EARLIER_CODE = {"any_size", "sweep"}
+OF_EARLIER_CODE: set[str] = set()
 
 
 # The same of studies, whose notebooks hold what they found.
-NOT_KEPT = {"assignment_steps", "scaling"}
+NOT_KEPT = {"assignment_steps"}
 
 
 @pytest.mark.parametrize("name", STUDIES)
