@@ -114,8 +114,8 @@ test-slow: $(TESTED)
 test-all: test test-longer test-slow  ## run all tests: generated input by the thousand, runs stopped at any moment, planted errors
 
 bench: $(READY) .venv-peers/.ready  ## run the benchmarks; results in benchmarks/results
-	@for name in whole_report hard_reports assignment_steps sweep; do $(PYTHON) -m benchmarks.$$name || exit 1; done
-	@for name in samplers any_size; do .venv-peers/bin/python -m benchmarks.$$name || exit 1; done
+	@for name in whole_report hard_reports assignment_steps sweep; do $(ONE_THREAD) $(PYTHON) -m benchmarks.$$name || exit 1; done
+	@for name in samplers any_size; do $(ONE_THREAD) .venv-peers/bin/python -m benchmarks.$$name || exit 1; done
 
 # A sweep that is done is not run again.
 STUDIES = study_assignment_steps.ipynb study_scaling.ipynb study_priors.ipynb study_components.ipynb sweep_report.ipynb

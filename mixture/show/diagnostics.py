@@ -126,31 +126,25 @@ def draw_posterior_grid(tree: xr.DataTree, name: str, words: str, truth: np.ndar
     -------
     matplotlib.figure.Figure
     """
-    long = tree["posterior"][name].to_dataframe().reset_index()
-    components = tree["posterior"].sizes["component"]
-    facets = sns.FacetGrid(
-        long,
-        col="component",
-        hue="component",
-        palette=[figures.colour(k) for k in range(components)],
-        sharex=False,
-        sharey=False,
-        height=3,
-        aspect=1.4,
-        col_wrap=min(components, 3),
-    )
-    facets.map(sns.histplot, name, stat="density", bins=40, edgecolor="none").set_titles("component {col_name}")
-    for k, ax in enumerate(facets.axes.flat):
-        prior, (left, right) = tree["prior"][name].values[0, :, k], ax.get_xlim()
-        inside = np.mean((prior > left) & (prior < right)) / (right - left)
+    values, prior = (tree[group][name].stack(sample=("chain", "draw")).values for group in ("posterior", "prior"))
+    columns, rows = min(len(values), 3), -(-len(values) // 3)
+    # seaborn's own grid lays itself out with every step, which takes longer than all else.
+    figure, axes = plt.subplots(rows, columns, figsize=(4.2 * columns, 3 * rows), squeeze=False)
+    for k, ax in enumerate(axes.flat):
+        if k >= len(values):
+            ax.remove()
+            continue
+        sns.histplot(x=values[k], stat="density", bins=40, edgecolor="none", color=figures.colour(k), ax=ax)
+        left, right = ax.get_xlim()
+        inside = np.mean((prior[k] > left) & (prior[k] < right)) / (right - left)
         ax.axhline(inside, linestyle=":", color=figures.POSTERIOR)
         if truth is not None:
             ax.axvline(truth[k], color=figures.TRUTH)
-    unit = "" if name == "w" else f" ({_unit(tree)})"
-    facets.set_axis_labels(f"{words}{unit}", "posterior density")
-    for ax in facets.axes.flat:
-        ax.xaxis.get_label().set_parse_math(False)
-    return facets.figure
+        ax.set_title(f"component {k + 1}")
+        unit = "" if name == "w" else f" ({_unit(tree)})"
+        below, first = k + columns >= len(values), k % columns == 0
+        figures.name_axes(ax, f"{words}{unit}" if below else "", "posterior density" if first else "")
+    return figure
 
 
 def draw_replicates(sample: Sample, draws: Components, rng: np.random.Generator) -> Figure:

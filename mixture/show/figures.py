@@ -73,6 +73,7 @@ def use_style() -> None:
             "axes.spines.right": False,
             "axes.titlelocation": "left",
             "axes.titlepad": 10,
+            "axes.titley": 1.0,  # where it would be placed anyway, without a look at all ticks each time
             "axes.titlesize": "medium",
             "axes.titleweight": "bold",
             "axes.linewidth": 0.8,

@@ -297,3 +297,23 @@ def test_chains_of_any_number_of_components_have_their_pictures(k):
     assert len(diagnostics.draw_traces(tree).axes) >= 6
     for picture in (diagnostics.draw_ranks(tree, 1), diagnostics.draw_growth(tree, 400)):
         assert len(picture.axes) >= 3 * len(pictured)
+
+
+@pytest.mark.parametrize("k", [1, 3, 4])
+def test_the_posterior_has_a_histogram_for_each_component_with_its_truth_and_prior(k):
+    rng, shape = np.random.default_rng(4), (2, 100, k)
+    weights = np.ones(shape) if k == 1 else rng.dirichlet(np.ones(k), shape[:2])
+    middle = 10.0 * np.arange(k)
+    draws = Components(weights, middle + rng.normal(size=shape), np.ones(shape))
+    prior = Components(weights[:1], np.full((1, 100, k), middle), np.ones((1, 100, k)))
+    tree = xr.DataTree.from_dict({"posterior": as_dataset(draws), "prior": as_dataset(prior)})
+    panels = diagnostics.draw_posterior_grid(tree, "mu", "mean", middle).axes
+    assert [ax.get_title("left") for ax in panels] == [f"component {i + 1}" for i in range(k)]
+    for i, ax in enumerate(panels):
+        assert sum(bar.get_height() * bar.get_width() for bar in ax.patches) == pytest.approx(1)
+        heaviest = max(ax.patches, key=lambda bar: bar.get_height())
+        assert abs(heaviest.get_x() - middle[i]) < 2
+        averaged, true = ax.lines
+        left, right = ax.get_xlim()
+        assert averaged.get_ydata()[0] == pytest.approx(1 / (right - left)) and true.get_xdata()[0] == middle[i]
+        assert (ax.get_xlabel() != "") == (i + 3 >= k) and (ax.get_ylabel() != "") == (i % 3 == 0)
