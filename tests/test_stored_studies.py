@@ -9,29 +9,18 @@ import pytest
 from mixture.studies import stored
 from mixture.studies.stored import BENCHMARKS, FOLDER, ROOT, STUDIES, changes_since, code_of
 
-# Not run since they were given a key: what they measured is of an earlier sampler. None may be added here.
-OF_EARLIER_CODE: set[str] = set()
-
-
-# The same of studies, whose notebooks hold what they found.
-NOT_KEPT = {"assignment_steps"}
-
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_stored_study_is_of_the_code_as_it_is(name):
     modules, remedy = STUDIES[name]
-    assert (FOLDER / f"{name}.json").exists() == (name not in NOT_KEPT)
-    if name in NOT_KEPT:
-        return
     changed = changes_since(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["code"], modules)
     assert not changed, f"run `{remedy}`: since it was stored, these changed: {', '.join(changed)}"
 
 
 @pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.json")), ids=lambda path: path.stem)
 def test_a_stored_benchmark_is_of_the_code_as_it_is(path):
-    code = json.loads(path.read_text(encoding="utf-8")).get("code")
-    assert (code is None) == (path.stem in OF_EARLIER_CODE)
-    changed = changes_since(code, stored.benchmark_modules(path.stem)) if code else []
+    code = json.loads(path.read_text(encoding="utf-8"))["code"]
+    changed = changes_since(code, stored.benchmark_modules(path.stem))
     assert not changed, f"run `make bench`: since it was stored, these changed: {', '.join(changed)}"
 
 
