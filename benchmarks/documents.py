@@ -13,7 +13,6 @@ from benchmarks.results import FOLDER as BENCHMARKS
 from benchmarks.results import three_digits
 from mixture.studies.stored import FOLDER as STUDIES
 from mixture.studies.stored import ROOT
-from mixture.studies.stored import STUDIES as ALL_STUDIES
 
 FEW = 100  # effective draws of four chains: fewer are a sign that these disagree
 BEGIN, END = "<!-- {}: written by make documents -->", "<!-- end of {} -->"
@@ -158,15 +157,8 @@ def speed():
     return [
         *table(header, [[COMPARED.get(fit, fit), *(shown(fit, n) for n in sizes)] for fit in fits]),
         "",
-        " ".join(
-            filter(None, [extrapolated, stuck, age_of("samplers"), "All ratios: [performance](docs/performance.md)."])
-        ),
+        " ".join(filter(None, [extrapolated, stuck, "All ratios: [performance](docs/performance.md)."])),
     ]
-
-
-def age_of(name):
-    """What a benchmark says of the code that it measured."""
-    return "" if stored(name).get("code") else "Measured on an earlier version of the code."
 
 
 def peers_in_full():
@@ -202,21 +194,10 @@ def peers_in_full():
     )
 
 
-def list_of_ages():
-    """Which stored benchmarks and studies are of an earlier version of the code."""
-    old = [path.stem for path in sorted(BENCHMARKS.glob("*.json")) if age_of(path.stem)]
-    unkept = [name for name in ALL_STUDIES if not (STUDIES / f"{name}.json").exists()]
-    lines = [f"Benchmarks of an earlier version of the code, to be run again: {', '.join(old)}."] if old else []
-    return lines + (
-        [f"Studies of an earlier version of the code, to be run again: {', '.join(unkept)}."] if unkept else []
-    )
-
-
 PARTS: dict[tuple[str, str], Callable[[], list[str]]] = {
     ("README.md", "why to believe it"): why_to_believe_it,
     ("README.md", "speed"): speed,
     ("docs/performance.md", "peers"): peers_in_full,
-    ("docs/performance.md", "ages"): list_of_ages,
 }
 
 
