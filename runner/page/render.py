@@ -80,9 +80,8 @@ def _with_line(outputs, line):
     if not line:
         return outputs
     without = outputs.replace(f"</figcaption>{FIGURE_END}", f"{line}</figcaption>{FIGURE_END}")
-    return re.sub(
-        rf"(?<!</figcaption>){re.escape(FIGURE_END)}", f"<figcaption>{line}</figcaption>{FIGURE_END}", without
-    )
+    ended = f"<figcaption>{line}</figcaption>{FIGURE_END}"  # not a template: a file's name may hold a backslash
+    return re.sub(rf"(?<!</figcaption>){re.escape(FIGURE_END)}", lambda _: ended, without)
 
 
 def _chapter(name, notebook, lifted, line):

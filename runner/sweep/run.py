@@ -137,7 +137,7 @@ def connected(scheduler: str | None, max_workers: int) -> Iterator[Client]:
         # One point at a time is handed to a worker: should it die, no other point is blamed.
         settings = {"distributed.scheduler.worker-saturation": 1.0, "temporary-directory": str(scratch.folder)}
         stack.enter_context(dask.config.set(settings))
-        with sigint_blocked():
+        with sigint_blocked(), sigterm_held_back():
             cluster = stack.enter_context(
                 LocalCluster(
                     n_workers=min(available_cores(), max_workers),
@@ -165,6 +165,19 @@ def sigint_blocked():
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def sigterm_held_back() -> Iterator[None]:
+    """SIGTERM waits until this is left: half a cluster would go on starting, in a folder that is gone by then."""
+    came = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if came:
+            signal.raise_signal(signal.SIGTERM)
 
 
 def _join(scheduler, stack):

@@ -175,11 +175,11 @@ def test_each_figure_names_the_data_and_the_code_that_it_rests_on():
     hashes = {
         "outputs": {"sample.parquet": "a" * 64},
         "stages": {CHAPTERS[0][0]: "b" * 64},
-        "data": {"<x>.csv": "c" * 64},
+        "data": {r"<x>\h\1.csv": "c" * 64},
     }
     markup = render(CHAPTERS, MANIFEST | {"hashes": hashes})
     check_page(markup)
-    line = f'<p class="rests">Rests on &lt;x&gt;.csv {"c" * 12}, sample.parquet {"a" * 12}, code and parameters of {CHAPTERS[0][0]} {"b" * 12}.</p></figcaption></figure>'
+    line = f'<p class="rests">Rests on &lt;x&gt;\\h\\1.csv {"c" * 12}, sample.parquet {"a" * 12}, code and parameters of {CHAPTERS[0][0]} {"b" * 12}.</p></figcaption></figure>'
     assert line in markup
     assert markup.count('class="rests"') == markup.count("<figure ") and 'class="rests"' not in HTML
 

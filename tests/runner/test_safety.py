@@ -313,7 +313,7 @@ def hostile(tmp_path_factory):
     return house / "runs" / "<i>x"
 
 
-@pytest.mark.slow
+@pytest.mark.longer
 @pytest.mark.timeout(900)
 def test_a_real_report_on_hostile_names_is_harmless(browser, hostile):
     markup = (hostile / REPORT).read_text(encoding="utf-8")
@@ -329,7 +329,7 @@ def test_a_real_report_on_hostile_names_is_harmless(browser, hostile):
     assert_narrow(browser)
 
 
-@pytest.mark.slow
+@pytest.mark.longer
 @pytest.mark.timeout(900)
 def test_the_index_over_it_is_harmless(browser, hostile):
     path = index.write_index(hostile.parent)

@@ -7,7 +7,9 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
+import dask
 import numpy as np
 import pandas as pd
 import psutil
@@ -428,6 +430,35 @@ def test_a_scheduler_that_is_not_there_is_one_line(tmp_path, monkeypatch):
     with pytest.raises(ChainError, match="scheduler tcp://127.0.0.1:9: cannot be reached, or has no worker"):
         with sweeps.connected("tcp://127.0.0.1:9", 1):
             pass
+
+
+def test_who_ends_a_sweep_whose_workers_are_starting_ends_whole_workers(monkeypatch):
+    """A cluster that is left halfway goes on starting, and writes where its folder was."""
+    seen = []
+
+    class Starting:
+        def __init__(self, **_):
+            self.folder = dask.config.get("temporary-directory")
+            signal.raise_signal(signal.SIGTERM)
+            self.whole = True
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            seen.append((self.whole, Path(self.folder).is_dir()))
+
+    def told(number, frame):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweeps, "LocalCluster", Starting)
+    before = signal.signal(signal.SIGTERM, told)
+    try:
+        with pytest.raises(KeyboardInterrupt), sweeps.connected(None, 1):
+            pytest.fail("the sweep went on")
+        assert seen == [(True, True)] and signal.getsignal(signal.SIGTERM) is told
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.longer
