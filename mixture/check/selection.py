@@ -15,6 +15,7 @@ from mixture.check.verdict import judge_chains
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
 from mixture.em import compare_component_counts, fit_em_proper
+from mixture.messages import InputError
 from mixture.parallel import available_cores
 
 MOST_COMPARED = 8  # components, where the comparison was not asked for
@@ -97,14 +98,22 @@ def choose_component_count(
     Returns
     -------
     pandas.DataFrame
-        Indexed by K: the columns of `compare_component_counts` and
+        Indexed by K, up to k_max or the last with which EM does not collapse
+        from all starts: the columns of `compare_component_counts` and
         `compare_posteriors`, trusted, sbic (see `singular_bic`), p_k where
         the number of components was drawn, and could_win (see `could_win`).
     """
     own, streams = tree["posterior"].sizes["component"], rng.spawn(k_max)
     scored, width = _in_cells(sample, float(tree["posterior"]["sigma"].mean(("chain", "draw")).min()))
 
-    fits = {k: fit_em_proper(sample, k, streams[k - 1], starts, tolerance, variance) for k in range(1, k_max + 1)}
+    fits = {}
+    for k in range(1, k_max + 1):
+        try:
+            fits[k] = fit_em_proper(sample, k, streams[k - 1], starts, tolerance, variance)
+        except InputError:  # EM collapses from everywhere, as it will with more components still
+            if k <= own:
+                raise
+            break
 
     def posterior(k):
         if k == own:

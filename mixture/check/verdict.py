@@ -24,6 +24,8 @@ P_LIMIT = 0.01  # of the tests that leave-one-out ranks are uniform
 SENSITIVITY_LIMIT = 0.05  # Kallioinen et al. 2024
 CELL_LIMIT = 0.5  # widths of a cell in the smallest sd
 EM_LIMIT = 1.0  # posterior sds between the posterior mean and EM
+PRIOR_LIMIT = 0.01  # of each mean's prior, within the sample's range
+FLOOR_LIMIT = 2.0  # smallest sds that are allowed: see `Sample.resolution`
 
 
 class Check(NamedTuple):
@@ -490,10 +492,12 @@ def judge_model(tree: xr.DataTree, loo: az.ELPDData, ranks: np.ndarray, sensitiv
                     width,
                     CELL_LIMIT,
                     width <= CELL_LIMIT,
-                    "give a smaller cell_width, or live with the rounding",
+                    "give a smaller cell_width if you gave one; values that came so rounded or counted leave the narrowest "
+                    "component's shape open, and its intervals say how far",
                 )
             ]
         ),
+        *_judge_given(tree, sample, narrowest),
         _check(
             "distance to EM in posterior sds",
             distance,
@@ -502,3 +506,32 @@ def judge_model(tree: xr.DataTree, loo: az.ELPDData, ranks: np.ndarray, sensitiv
             "show the whole posterior, not its mean alone: it is skewed or has several modes, or a prior is strong",
         ),
     ]
+
+
+def _judge_given(tree, sample, narrowest):
+    """Cautions of what was given: priors of the means beside the sample, and values that are equal."""
+    found, floor = [], sample.resolution() / 2
+    if "prior" in tree:
+        means = tree["prior"]["mu"]
+        inside = float(((means >= sample.low) & (means <= sample.high)).mean(("chain", "draw")).min())
+        found.append(
+            _check(
+                "share of a mean's prior within the sample",
+                inside,
+                PRIOR_LIMIT,
+                inside >= PRIOR_LIMIT,
+                "give mean_prior_mean for this sample, or leave it open",
+            )
+        )
+    if floor:
+        found.append(
+            _check(
+                "narrowest sd in smallest allowed",
+                narrowest / floor,
+                FLOOR_LIMIT,
+                narrowest >= FLOOR_LIMIT * floor,
+                "take the equal values out and fit the others: the smallest sd allowed is half the smallest difference "
+                "between values, and it decides this component",
+            )
+        )
+    return found

@@ -52,6 +52,9 @@ MANY = 600  # points in an artist, beyond which it is stored as an image
 CHAIN = [
     sns.color_palette("mako", 6).as_hex()[i] for i in (1, 4, 2, 5)
 ]  # lines that are no components: chains, bulk and tail
+# What a figure shows of a sample with values far from all others: sds of a component, the least share of the values that
+# it holds, and the share of the sample's range that is worth showing alone.
+REACH, LIGHT, PRESSED = 6.0, 0.02, 0.6
 SHOWN = 0.99  # of a skewed sample: the quantile that its figure in data units ends at
 # Below a drawing, so that dark lines can be read in the dark theme of JupyterLab; the page takes it away and has its own way.
 GROUND = '<rect class="ground" width="100%" height="100%" fill="white"/>'
@@ -297,10 +300,37 @@ def _legend_beside(ax, **more):
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), **more)
 
 
-def grid_over(sample: Sample, points: int = 400) -> np.ndarray:
-    """Evenly spaced points over the sample's range and a tenth beyond, shape (points,)."""
+def grid_over(sample: Sample, points: int = 400, draws: Components | None = None) -> np.ndarray:
+    """Evenly spaced points over the sample's range and a tenth beyond, shape (points,).
+
+    Given draws, of shape (S, K), only as far as `REACH` sds of the components go that hold at least `LIGHT` of the values,
+    where few values far from them would press everything else together.
+    """
     margin = 0.1 * (sample.high - sample.low)
-    return np.linspace(sample.low - margin, sample.high + margin, points)
+    low, high = sample.low - margin, sample.high + margin
+    if draws is not None:
+        weights, means, sds = (values.mean(axis=0) for values in draws)
+        means, sds = means[weights >= LIGHT], sds[weights >= LIGHT]
+        near = max(low, (means - REACH * sds).min()), min(high, (means + REACH * sds).max())
+        if near[1] - near[0] < PRESSED * (high - low):
+            low, high = near
+    return np.linspace(low, high, points)
+
+
+def values_within(sample: Sample, x: np.ndarray) -> np.ndarray | None:
+    """Which rows lie within the range of x; None where all do."""
+    inside = (sample.value >= x[0]) & (sample.value <= x[-1])
+    return None if inside.all() else inside
+
+
+def describe_beyond(sample: Sample, draws: Components) -> dict[str, Any]:
+    """What lies outside the grid over a sample with draws of shape (S, K): how many values, and which components (from 1)."""
+    x, means = grid_over(sample, draws=draws), draws.means.mean(axis=0)
+    inside = values_within(sample, x)
+    return {
+        "values": 0 if inside is None else int(sample.count[~inside].sum()),
+        "components": (1 + np.flatnonzero((means < x[0]) | (means > x[-1]))).tolist(),
+    }
 
 
 def places_of_fit(x: np.ndarray, transform: str | None = None) -> tuple[np.ndarray, np.ndarray | float]:
@@ -396,8 +426,8 @@ def draw_fits(
     matplotlib.figure.Figure
     """
     figure, ax = plt.subplots(figsize=(7.5, 4.2))
-    draw_sample(ax, sample, finest=draws.sds.mean(axis=0).min())
-    x = grid_over(sample)
+    x = grid_over(sample, draws=draws)
+    draw_sample(ax, sample, finest=draws.sds.mean(axis=0).min(), drawn=values_within(sample, x))
     draw_band(ax, x, draws, interval)
     draw_components(ax, x, *(values.mean(axis=0) for values in draws), "component")
     ax.plot(x, np.exp(mixture_log_density(x, *em)), color=EM, linestyle="--", linewidth=2, label="EM")
@@ -465,7 +495,7 @@ def draw_memberships(
     matplotlib.figure.Figure
     """
     figure, (above, below) = plt.subplots(2, 1, figsize=(7.5, 5), sharex=True, height_ratios=(3, 2))
-    draw_sample(above, sample)
+    draw_sample(above, sample, drawn=values_within(sample, x))
     above.set(xlabel=None, title="The sample, and which component each value belongs to")
     for k in range(sum(name.endswith("_low") for name in curve)):
         name = f"p_{k + 1}"

@@ -56,7 +56,7 @@ def play_figure(
     from bokeh.embed import json_item  # half a second, needed only here
     from bokeh.layouts import column
 
-    x = figures.grid_over(sample, POINTS)
+    x = figures.grid_over(sample, POINTS, draws)
     above, switches = _densities(sample, x, draws, em, truth, interval)
     below, reader = _memberships(x, draws, interval, above.x_range, sample)
     for plot in (above, below):
@@ -137,12 +137,14 @@ def _densities(sample, x, draws, em, truth, interval):
     from bokeh.models import ColumnDataSource, Range1d
 
     plot = _axes(300, sample.density_axis, Range1d(float(x[0]), float(x[-1])))
+    inside = figures.values_within(sample, x)
+    shown = sample if inside is None else sample.rows(inside)
     heights, edges = np.histogram(
-        sample.value,
-        bins=figures.sample_edges(sample, draws.sds.mean(axis=0).min()),
-        weights=sample.count,
-        density=True,
+        shown.value,
+        bins=figures.sample_edges(shown, draws.sds.mean(axis=0).min()),
+        weights=shown.count / sample.n,
     )
+    heights = heights / np.diff(edges)
     plot.quad(
         left=edges[:-1],
         right=edges[1:],

@@ -53,7 +53,7 @@ def group_verdicts(table: pd.DataFrame) -> list[dict[str, Any]]:
             "n": None if np.isnan(row["n"]) else int(row["n"]),
             "components": int(components[row["point"]]),
             "outcome": row["outcome"],
-            "error": row["error"] or "",
+            "error": "" if pd.isna(row["error"]) else row["error"],
             "point": row["point"],
         }
         for row in table.drop_duplicates("point").to_dict("records")

@@ -1,5 +1,7 @@
 """The comparison shows what posterior and EM say, no more and no less."""
 
+import functools
+
 import arviz as az
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 from mixture.bayes.draws import posterior_draws
+from mixture.check import selection
 from mixture.check.comparison import compare_fits, monte_carlo_distance
 from mixture.check.likelihood import compare_posteriors
 from mixture.check.membership import means_outside, save_memberships, summarise_memberships
@@ -17,6 +20,8 @@ from mixture.components import Components, membership_probabilities, sort_compon
 from mixture.data.cells import group_sample
 from mixture.data.sample import Sample
 from mixture.em import em_standard_errors
+from mixture.messages import InputError
+from mixture.show.text.comparison import counts_text
 
 TRUTH = [0.6, 0.4], [4.0, 0.0], [1.5, 1.0]  # in another order than the fit's
 
@@ -141,6 +146,26 @@ def test_predictions_scored_in_cells_are_those_of_the_values():
     assert table["elpd"][1] == pytest.approx(density.sum() - 2, abs=1.5), "less one for each parameter"
     assert table["elpd_se"][1] == pytest.approx(density.std() * np.sqrt(800), rel=0.1)
     assert table["p_k"][1] == 0.7
+
+
+def test_numbers_with_which_em_collapses_are_not_compared(exact_fit, monkeypatch):
+    """Six values leave some open that EM cannot climb for; below the report's own number that is an error still."""
+    climb = selection.fit_em_proper
+
+    def collapsing(sample, k, *rest, fewest=4):
+        if k >= fewest:
+            raise InputError("EM collapses")
+        return climb(sample, k, *rest)
+
+    few = {"starts": 2, "draws": 50, "chains": 2}
+    monkeypatch.setattr(selection, "fit_em_proper", collapsing)
+    table = choose_component_count(exact_fit.sample, 6, exact_fit.tree, np.random.default_rng(1), **few)
+    assert table.index.tolist() == [1, 2, 3]
+    assert "With more than 3 components EM collapses from every start" in counts_text(table, 6)
+    assert "collapses" not in counts_text(table, 3)
+    monkeypatch.setattr(selection, "fit_em_proper", functools.partial(collapsing, fewest=2))
+    with pytest.raises(InputError, match="EM collapses"):
+        choose_component_count(exact_fit.sample, 6, exact_fit.tree, np.random.default_rng(1), **few)
 
 
 def test_an_untrusted_number_could_win_by_its_prediction_or_as_another_criterions_choice():

@@ -317,3 +317,18 @@ def test_the_posterior_has_a_histogram_for_each_component_with_its_truth_and_pri
         left, right = ax.get_xlim()
         assert averaged.get_ydata()[0] == pytest.approx(1 / (right - left)) and true.get_xdata()[0] == middle[i]
         assert (ax.get_xlabel() != "") == (i + 3 >= k) and (ax.get_ylabel() != "") == (i % 3 == 0)
+
+
+def test_a_value_far_from_all_components_does_not_press_the_figure_together():
+    far = Sample.of_values(np.append(SAMPLE.value, SAMPLE.high + 100 * SAMPLE.sd()))
+    lone = CLOUD.map(lambda values: np.concatenate([values, values[:, :1]], axis=1))
+    lone.weights[:, 2], lone.means[:, 2] = 0.005, far.high
+    x = figures.grid_over(far, draws=lone)
+    assert x[0] < SAMPLE.low and SAMPLE.high < x[-1] < SAMPLE.high + 10 * SAMPLE.sd()
+    assert figures.describe_beyond(far, lone) == {"values": 1, "components": [3]}
+    assert figures.describe_beyond(SAMPLE, CLOUD) == {"values": 0, "components": []}
+    np.testing.assert_array_equal(figures.grid_over(SAMPLE, draws=CLOUD), figures.grid_over(SAMPLE))
+    (ax,) = figures.draw_fits(far, lone, EM).axes
+    assert ax.get_xlim()[1] < SAMPLE.high + 20 * SAMPLE.sd()
+    drawn = sum(bar.get_height() * (bar.get_width() / 0.94) for bar in ax.patches if isinstance(bar, Rectangle))
+    assert drawn == pytest.approx(SAMPLE.n / far.n)

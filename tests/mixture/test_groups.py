@@ -112,6 +112,11 @@ def test_a_failed_group_has_a_row_and_its_error(folder):
     table = load(folder, [*results(a="trusted", b="trusted"), failed])
     (last,) = [each for each in groups.group_verdicts(table) if each["group"] == "z"]
     assert (last["outcome"], last["components"], last["n"]) == ("failed", 0, None)
+    assert {each["group"]: each["error"] for each in groups.group_verdicts(table)} == {
+        "a": "",
+        "b": "",
+        "z": "no | luck",
+    }
     text = say.verdicts_text(groups.group_verdicts(table))
     assert "failed: no \\| luck" in text and "[report.html](points/pa/report.html)" in text
     figure = draw_forest(table, "mm")

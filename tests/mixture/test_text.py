@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mixture.check.verdict import Check
 from mixture.components import Components
 from mixture.data.sample import Sample
-from mixture.show.text.chains import CAUSES, CHECKS, check_line, verdict_text
+from mixture.show.text.chains import CAUSES, CHECKS, check_line, modes_table, verdict_text
 from mixture.show.text.comparison import (
     answer_text,
     comparison_table,
@@ -20,6 +20,7 @@ from mixture.show.text.comparison import (
     counts_caption,
     counts_table,
     counts_text,
+    fits_caption,
     membership_caption,
 )
 from mixture.show.text.decisions import cutoffs_text, lone_text
@@ -222,6 +223,42 @@ def test_the_answer_is_two_sentences_with_numbers():
     single = answer_text(9, Components([1.0], [5.0], [2.0]), Components([0.0], [0.5], [0.3]), 2.0, False)
     assert "**1 Gaussian component**: around 5.00\u00a0±\u00a00.50" in single
     assert "differ by up to 2.0" in single and single.startswith("**Do not trust these numbers:**")
+
+
+def test_how_probable_the_number_is_stands_beside_it_where_it_was_drawn():
+    one = Components([1.0], [5.0], [2.0]), Components([0.0], [0.5], [0.3]), 0.5, True, None
+    drawn = {"given": False, "p_k_filled": {"1": 0.21, "2": 0.2}}
+    assert "component** (the most probable number, with probability 0.21): around" in answer_text(9, *one, drawn)
+    assert "probab" not in answer_text(9, *one, {"given": True, "chosen": 1})
+
+
+def test_each_mode_stands_in_a_row_of_its_own_with_its_weights_and_sds():
+    modes = pd.DataFrame(
+        {
+            "held": [0.7, 0.2, 0.001],
+            "least": [0.6, 0.1, 0.0],
+            "most": [0.8, 0.3, 0.002],
+            "missed": False,
+            "weights": [[0.4, 0.6], [0.1, 0.9], [0.5, 0.5]],
+            "means": [[1.0, 5.0], [2.0, 6.0], [3.0, 7.0]],
+            "sds": [[1.5, 2.5], [3.5, 4.5], [9.0, 9.0]],
+        }
+    )
+    table = modes_table(modes)
+    assert table.index.tolist() == [1, 2] and not table.isna().any(axis=None)
+    assert table["weights"].tolist() == ["0.4, 0.6", "0.1, 0.9"] and table["sds"].tolist() == ["1.5, 2.5", "3.5, 4.5"]
+
+
+def test_a_probability_below_all_digits_is_not_said_to_be_nothing():
+    check = {"name": "LOO-PIT uniformity, p", "value": 5e-16, "limit": 0.01, "passed": False, "advice": ""}
+    assert "uniformity, p below 0.001 (at least 0.01)" in check_line(check)
+
+
+def test_what_lies_outside_the_figure_is_counted():
+    assert "outside" not in fits_caption(0.95, 1, 0.1, {"values": 0, "components": []})
+    text = fits_caption(0.95, 3, 0.1, {"values": 1, "components": [3]})
+    assert "Far off, outside the figure: one value, and component 3." in text
+    assert "the one component and EM" in fits_caption(0.95, 1, 0.1)
 
 
 # -- written anew from what was recorded ------------------------------------------------------

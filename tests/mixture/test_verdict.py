@@ -314,12 +314,24 @@ def left_out(sample):
     return tree, az.loo(tree, pointwise=True)
 
 
-def cautions(sample=SAMPLE, ranks=UNIFORM, moved_by=0.0, em_off=0.0):
-    """The cautions that are raised of good chains, given leave-one-out ranks, a sensitivity and EM's distance in sds."""
+def cautions(sample=SAMPLE, ranks=UNIFORM, moved_by=0.0, em_off=0.0, prior=None):
+    """The cautions that are raised of good chains, given leave-one-out ranks, a sensitivity, EM's distance in sds, a prior."""
     tree, loo = left_out(sample)
+    tree = tree if prior is None else tree.assign({"prior": xr.DataTree(xr.Dataset({"mu": prior}))})
     tree["em"] = as_dataset(tuple(a.mean(axis=(0, 1)) + em_off * a.std(axis=(0, 1)) for a in posterior_draws(tree)))
     sensitivity = pd.DataFrame({"w": [0.0, np.nan], "mu": [0.0, moved_by]})
     return set(failures(judge_model(tree, loo, ranks, sensitivity)))
+
+
+def prior_around(middle):
+    """Draws of two means' priors, sd 1, the first in the middle of the sample."""
+    draws = np.random.default_rng(3).normal([SAMPLE.value.mean(), middle], 1, (1, 1000, 2))
+    return xr.DataArray(draws, dims=("chain", "draw", "component"))
+
+
+def rounded_to(step):
+    """The sample rounded; the narrowest sd of the chains stays 1."""
+    return Sample.of_values(np.round(SAMPLE.value / step) * step)
 
 
 CAUTIONS = {
@@ -338,6 +350,13 @@ CAUTIONS = {
     "narrow cells": ({"sample": group_sample(SAMPLE, 0.45)}, set()),
     "wide cells": ({"sample": group_sample(SAMPLE, 0.55)}, {"cell width in smallest sds"}),
     "an outlier": ({"sample": OUTLIER}, {"largest Pareto k"}),
+    "a prior's mean within, now and then": ({"prior": prior_around(SAMPLE.high + 2)}, set()),
+    "a prior's mean nowhere near": (
+        {"prior": prior_around(SAMPLE.high + 6)},
+        {"share of a mean's prior within the sample"},
+    ),
+    "values a little rounded": ({"sample": rounded_to(0.5)}, set()),
+    "values rounded to sds": ({"sample": rounded_to(2.0)}, {"narrowest sd in smallest allowed"}),
 }
 
 

@@ -48,7 +48,21 @@ CHECKS = {
     ),
     "largest Pareto k": ("No single value decides the fit", "Single values decide the fit", "at most"),
     "prior sensitivity": ("The priors hardly matter", "The priors matter", "at most"),
-    "cell width in smallest sds": ("The cells are narrow enough", "The cells are too wide", "at most"),
+    "cell width in smallest sds": (
+        "The cells are narrow enough",
+        "The cells are wide beside the narrowest component",
+        "at most",
+    ),
+    "share of a mean's prior within the sample": (
+        "The priors' means are where the sample is",
+        "A prior puts a mean where no value is",
+        "at least",
+    ),
+    "narrowest sd in smallest allowed": (
+        "No component has shrunk onto equal values",
+        "A component has shrunk onto equal values",
+        "at least",
+    ),
     "distance to EM in posterior sds": (
         "The posterior mean is near EM's maximum",
         "The posterior mean is far from EM's maximum",
@@ -82,7 +96,8 @@ def check_line(check: dict[str, Any], mark: str = FAILED) -> str:
     """One check (a dict like `Check`) as a Markdown list item: `mark` if it failed, and what to do then."""
     passes, fails, side = CHECKS.get(check["name"], (check["name"], check["name"], "limit"))
     limit = "none allowed" if check["limit"] == 0 else f"{side} {short(check['limit'])}"
-    number = f"{check['name']} {short(check['value'])} ({limit})".replace("R-hat", "R\u2011hat")  # not to be broken
+    value = "below 0.001" if check["name"].endswith(", p") and check["value"] < 0.001 else short(check["value"])
+    number = f"{check['name']} {value} ({limit})".replace("R-hat", "R\u2011hat")  # not to be broken
     if check["passed"]:
         return f"- {PASSED} {passes}: {number}."
     advice = f" *What to do:* {check['advice']}." if check["advice"] else ""
@@ -184,9 +199,9 @@ def modes_table(modes: pd.DataFrame) -> pd.DataFrame:
     columns = {
         "share of draws": [f"{held:.1%}" for held in some["held"]],
         "by chain": [f"{least:.1%} to {most:.1%}" for least, most in zip(some["least"], some["most"], strict=True)],
-        "weights": some["weights"].map(_rounded),
+        "weights": [_rounded(each) for each in some["weights"]],
         "means": [_on_axis(*each) for each in zip(some["means"], some["sds"], strict=True)],
-        "sds": some["sds"].map(_rounded),
+        "sds": [_rounded(each) for each in some["sds"]],
     }
     return pd.DataFrame(columns, index=pd.RangeIndex(1, len(some) + 1, name="mode"))
 
@@ -201,7 +216,7 @@ def modes_text(modes: pd.DataFrame) -> str:
             "tell one side only."
         )
     if len(large) < 2:
-        return "One mode holds nearly all of the posterior: the sample leaves nothing of that kind open."
+        return "With this number of components one mode holds nearly all of the posterior: there is no second answer to it."
     readings = "; ".join(
         f"{row['held']:.0%} for means around {_on_axis(row['means'], row['sds'])}" for row in large.to_dict("records")
     )

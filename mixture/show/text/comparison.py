@@ -1,9 +1,11 @@
 """Chapter 4: EM beside the posterior, memberships, the number of components, and the answer."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from mixture.show.text.numbers import QUANTITIES, decimals_for, estimate, fixed, listed, plus_minus
+from mixture.show.text.numbers import QUANTITIES, counted, decimals_for, estimate, fixed, listed, plus_minus
 from mixture.show.text.wording import caption, component_numbers, wording
 
 
@@ -102,12 +104,21 @@ def comparison_table(comparison: pd.DataFrame) -> pd.DataFrame:
 
 
 @caption
-def fits_caption(interval: float, components: int, apart: float) -> str:
-    """Of the main figure; `apart` is the largest difference of the two fits in posterior sds."""
+def fits_caption(interval: float, components: int, apart: float, beyond: dict[str, Any] | None = None) -> str:
+    """Of the main figure; `apart` is the largest difference of the two fits in posterior sds, `beyond` from `describe_beyond`."""
     return (
-        f"Posterior mean density with its {interval:.0%} band, the {components} components and EM; the two fits differ by at "
-        f"most {apart:.2f} posterior standard deviations."
+        f"Posterior mean density with its {interval:.0%} band, the {counted(components, 'component')} and EM; the two fits "
+        f"differ by at most {apart:,.2f} posterior standard deviations.{_beyond(beyond)}"
     )
+
+
+def _beyond(beyond):
+    """What the figure leaves out, as a sentence."""
+    if not beyond or not beyond["values"]:
+        return ""
+    numbers = beyond["components"]
+    left = f", and component{'s' if len(numbers) > 1 else ''} {listed(numbers)}" if numbers else ""
+    return f" Far off, outside the figure: {counted(beyond['values'], 'value')}{left}."
 
 
 @wording
@@ -117,7 +128,14 @@ def fits_alt(n: int) -> str:
 
 
 @caption
-def membership_caption(interval: float, unsure: float, outside: float, furthest: float, cutoffs: int) -> str:
+def membership_caption(
+    interval: float,
+    unsure: float,
+    outside: float,
+    furthest: float,
+    cutoffs: int,
+    beyond: dict[str, Any] | None = None,
+) -> str:
     """Of the memberships.
 
     Parameters
@@ -129,6 +147,8 @@ def membership_caption(interval: float, unsure: float, outside: float, furthest:
         Share of values with a mean visibly outside its interval, and the largest distance to one.
     cutoffs : int
         How many are drawn.
+    beyond : dict, optional
+        From `describe_beyond`.
     """
     lines = (
         " Dotted lines with bands are the cutoffs." if cutoffs > 1 else " The dotted line with its band is the cutoff."
@@ -141,7 +161,7 @@ def membership_caption(interval: float, unsure: float, outside: float, furthest:
     )
     return (
         f"Posterior mean membership probability with its {interval:.0%} interval; {unsure:.1%} of the values have no "
-        f"component with probability 0.9 or more.{lines if cutoffs else ''}{skewed}"
+        f"component with probability 0.9 or more.{lines if cutoffs else ''}{skewed}{_beyond(beyond)}"
     )
 
 
@@ -187,13 +207,15 @@ def counts_table(counts: pd.DataFrame) -> pd.DataFrame:
 
 
 @wording
-def counts_text(counts: pd.DataFrame | None) -> str:
+def counts_text(counts: pd.DataFrame | None, k_max: int | None = None) -> str:
     """Which number of components each criterion prefers, and what to make of it where they disagree.
 
     Parameters
     ----------
     counts : pandas.DataFrame or None
         From `choose_component_count`; None where no other number was fitted.
+    k_max : int, optional
+        The largest number that was to be compared.
     """
     if counts is None:
         return "Other numbers of components were not compared: give `k_max` to compare them."
@@ -223,6 +245,9 @@ def counts_text(counts: pd.DataFrame | None) -> str:
     collapsed = [int(k) for k in counts.index[counts["bic"].isna()]]
     if collapsed:
         words.append(f"Every start of EM collapsed for K = {listed(collapsed)}.")
+    largest = int(counts.index.max())
+    if k_max and largest < k_max:
+        words.append(f"With more than {largest} components EM collapses from every start: so many were not compared.")
     return " ".join(words)
 
 
@@ -284,6 +309,7 @@ def answer_text(
     apart: float,
     trusted: bool,
     transform: str | None = None,
+    components: dict[str, Any] | None = None,
 ) -> str:
     """The answer in two sentences.
 
@@ -298,6 +324,8 @@ def answer_text(
     trusted : bool
     transform : {None, "log"}
         With log, all numbers are of logarithms.
+    components : dict, optional
+        What components.json holds: how probable this number is, where it was drawn.
     """
     rows = zip(*(values[field] for field in ("weights", "means", "sds") for values in (means, sds)), strict=True)
     parts = [
@@ -305,19 +333,21 @@ def answer_text(
         + (f", holding {fixed(100 * w, decimals_for(100 * dw, 1))}% of the values" if len(means["weights"]) > 1 else "")
         for w, dw, m, dm, s, ds in rows
     ]
-    components = f"{len(parts)} Gaussian component{'s' if len(parts) > 1 else ''}"
+    named = f"{len(parts)} Gaussian component{'s' if len(parts) > 1 else ''}"
     where = f"one around {parts[0]}" if len(parts) > 1 else f"around {parts[0]}"
     places = "; ".join([where, *(f"one around {part}" for part in parts[1:])])
     agree = (
         f"agree to within {apart:.2f} posterior standard deviations"
         if apart < 1
-        else f"differ by up to {apart:.1f} posterior standard deviations"
+        else f"differ by up to {apart:,.1f} posterior standard deviations"
     )
     doubt = (
         "" if trusted else "**Do not trust these numbers:** the chains behind them failed their checks. As they stand, "
     )
     what = f"{'The' if trusted else 'the'} {'' if transform is None else 'logarithms of the '}{n:,} values"
-    return f"{doubt}{what} are described by **{components}**: {places}. Bayes and EM {agree}."
+    probability = (components or {}).get("p_k_filled", {}).get(str(len(parts)))
+    likely = "" if probability is None else f" (the most probable number, with probability {probability:.2f})"
+    return f"{doubt}{what} are described by **{named}**{likely}: {places}. Bayes and EM {agree}."
 
 
 @wording
