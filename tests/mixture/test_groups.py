@@ -118,7 +118,11 @@ def test_a_failed_group_has_a_row_and_its_error(folder):
         "z": "no | luck",
     }
     text = say.verdicts_text(groups.group_verdicts(table))
-    assert "failed: no \\| luck" in text and "[report.html](points/pa/report.html)" in text
+    assert (
+        "\n\n- z failed: no \\| luck" in text
+        and "| failed |" in text
+        and "[report.html](points/pa/report.html)" in text
+    )
     figure = draw_forest(table, "mm")
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["z", "b", "a"]
     assert "No group has a result." == say.group_components_table(table[table["group"] == "z"], "mm")

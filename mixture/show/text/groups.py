@@ -55,16 +55,17 @@ def _plain(text):
 
 @wording
 def verdicts_text(groups: list[dict[str, Any]]) -> str:
-    """The verdict of each group, with a link to its report; `groups` is from `group_verdicts`."""
+    """The verdict of each group, with a link to its report, then why some failed; `groups` is from `group_verdicts`."""
     lines = ["| group | values | components | verdict | report |", "| --- | ---: | ---: | --- | --- |"]
     for each in groups:
         place = f"points/{each['point']}"
-        why = f": {_plain(each['error'])}" if each["error"] else ""
         link = f"[report.html]({place}/report.html)" if each["components"] else place
         number = "–" if each["n"] is None else f"{each['n']:,}"
-        verdict = f"{each['outcome']}{why}"
-        lines.append(f"| {_plain(each['group'])} | {number} | {each['components'] or '–'} | {verdict} | {link} |")
-    return "\n".join(lines)
+        lines.append(
+            f"| {_plain(each['group'])} | {number} | {each['components'] or '–'} | {each['outcome']} | {link} |"
+        )
+    failed = [f"- {_plain(each['group'])} failed: {_plain(each['error'])}" for each in groups if each["error"]]
+    return "\n".join([*lines, *(["", *failed] if failed else [])])
 
 
 @wording
