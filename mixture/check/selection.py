@@ -98,7 +98,7 @@ def choose_component_count(
     Returns
     -------
     pandas.DataFrame
-        Indexed by K, up to k_max or the last with which EM does not collapse
+        Indexed by K, up to k_max or the last before EM collapses
         from all starts: the columns of `compare_component_counts` and
         `compare_posteriors`, trusted, sbic (see `singular_bic`), p_k where
         the number of components was drawn, and could_win (see `could_win`).
@@ -110,7 +110,7 @@ def choose_component_count(
     for k in range(1, k_max + 1):
         try:
             fits[k] = fit_em_proper(sample, k, streams[k - 1], starts, tolerance, variance)
-        except InputError:  # EM collapses from everywhere, as it will with more components still
+        except InputError:  # EM collapses from everywhere; with more components there are fewer values for each
             if k <= own:
                 raise
             break

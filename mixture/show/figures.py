@@ -52,8 +52,8 @@ MANY = 600  # points in an artist, beyond which it is stored as an image
 CHAIN = [
     sns.color_palette("mako", 6).as_hex()[i] for i in (1, 4, 2, 5)
 ]  # lines that are no components: chains, bulk and tail
-# What a figure shows of a sample with values far from all others: sds of a component, the least share of the values that
-# it holds, and the share of the sample's range that is worth showing alone.
+# What a figure shows of a sample with values far from all others: sds of a component; the share of the values that makes
+# a component worth showing, or that may be left out; and the share of the sample's range that is worth showing alone.
 REACH, LIGHT, PRESSED = 6.0, 0.02, 0.6
 SHOWN = 0.99  # of a skewed sample: the quantile that its figure in data units ends at
 # Below a drawing, so that dark lines can be read in the dark theme of JupyterLab; the page takes it away and has its own way.
@@ -310,9 +310,11 @@ def grid_over(sample: Sample, points: int = 400, draws: Components | None = None
     low, high = sample.low - margin, sample.high + margin
     if draws is not None:
         weights, means, sds = (values.mean(axis=0) for values in draws)
-        means, sds = means[weights >= LIGHT], sds[weights >= LIGHT]
+        heavy = weights >= min(LIGHT, weights.max())
+        means, sds = means[heavy], sds[heavy]
         near = max(low, (means - REACH * sds).min()), min(high, (means + REACH * sds).max())
-        if near[1] - near[0] < PRESSED * (high - low):
+        left_out = sample.count[(sample.value < near[0]) | (sample.value > near[1])].sum()
+        if near[1] - near[0] < PRESSED * (high - low) and left_out <= LIGHT * sample.n:
             low, high = near
     return np.linspace(low, high, points)
 

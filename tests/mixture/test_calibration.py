@@ -108,7 +108,9 @@ def test_so_does_the_study_of_calibration(case, monkeypatch):
     steady = np.linspace(-100, 100, 800).reshape(2, 400)  # the second chain above the first
     drawn = dict.fromkeys(("mean", "log variance"), steady)
     monkeypatch.setattr(calibration, "fit_long_enough", lambda case, sample, rng: (0, drawn))
-    for row in rank_case(case, 0, 7):
+    rows = rank_case(case, 0, 7)
+    assert [row["quantity"] for row in rows] == list(drawn)
+    for row in rows:
         assert row["rank"] == pytest.approx((steady < row["truth"]).mean(), abs=0.025)
 
 

@@ -161,7 +161,7 @@ def test_numbers_with_which_em_collapses_are_not_compared(exact_fit, monkeypatch
     monkeypatch.setattr(selection, "fit_em_proper", collapsing)
     table = choose_component_count(exact_fit.sample, 6, exact_fit.tree, np.random.default_rng(1), **few)
     assert table.index.tolist() == [1, 2, 3]
-    assert "With more than 3 components EM collapses from every start" in counts_text(table, 6)
+    assert "With 4 components EM collapses from every start" in counts_text(table, 6)
     assert "collapses" not in counts_text(table, 3)
     monkeypatch.setattr(selection, "fit_em_proper", functools.partial(collapsing, fewest=2))
     with pytest.raises(InputError, match="EM collapses"):

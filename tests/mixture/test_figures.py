@@ -328,7 +328,17 @@ def test_a_value_far_from_all_components_does_not_press_the_figure_together():
     assert figures.describe_beyond(far, lone) == {"values": 1, "components": [3]}
     assert figures.describe_beyond(SAMPLE, CLOUD) == {"values": 0, "components": []}
     np.testing.assert_array_equal(figures.grid_over(SAMPLE, draws=CLOUD), figures.grid_over(SAMPLE))
+    played = json.loads(play_figure(far, lone, EM)[MIME])
+    np.testing.assert_array_equal(unpacked(played["x"], "<f8"), figures.grid_over(far, POINTS, lone))
     (ax,) = figures.draw_fits(far, lone, EM).axes
     assert ax.get_xlim()[1] < SAMPLE.high + 20 * SAMPLE.sd()
     drawn = sum(bar.get_height() * (bar.get_width() / 0.94) for bar in ax.patches if isinstance(bar, Rectangle))
     assert drawn == pytest.approx(SAMPLE.n / far.n)
+
+
+def test_no_figure_leaves_out_what_many_values_are():
+    """Components that miss the sample, and fifty light ones."""
+    missed = CLOUD.map(lambda values: values)._replace(means=CLOUD.means + 1000)
+    np.testing.assert_array_equal(figures.grid_over(SAMPLE, draws=missed), figures.grid_over(SAMPLE))
+    light = Components(np.full((3, 60), 1 / 60), np.full((3, 60), SAMPLE.mean()), np.full((3, 60), SAMPLE.sd()))
+    np.testing.assert_array_equal(figures.grid_over(SAMPLE, draws=light), figures.grid_over(SAMPLE))

@@ -247,7 +247,9 @@ def counts_text(counts: pd.DataFrame | None, k_max: int | None = None) -> str:
         words.append(f"Every start of EM collapsed for K = {listed(collapsed)}.")
     largest = int(counts.index.max())
     if k_max and largest < k_max:
-        words.append(f"With more than {largest} components EM collapses from every start: so many were not compared.")
+        words.append(
+            f"With {largest + 1} components EM collapses from every start: so many, and more, were not compared."
+        )
     return " ".join(words)
 
 
