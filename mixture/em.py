@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import optimize, special
-from scipy.differentiate import hessian
+from scipy.differentiate import jacobian
 from sklearn.cluster import kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
@@ -532,8 +532,8 @@ def em_standard_errors(sample: Sample, fit: EMFit) -> dict[str, np.ndarray]:
     """Standard errors of an EM fit from the observed information.
 
     The information is the negative Hessian of the log likelihood at the
-    maximum, taken numerically in free coordinates (log weight ratios, means
-    in sds, log sds); the delta method brings it back.
+    maximum, in free coordinates (log weight ratios, means in sds, log sds):
+    numerical derivatives of the score; the delta method brings it back.
 
     Parameters
     ----------
@@ -555,13 +555,19 @@ def em_standard_errors(sample: Sample, fit: EMFit) -> dict[str, np.ndarray]:
         sds = fit.sds[:, None] * np.exp(theta[2 * k - 1 :])
         return weights.T, means.T, sds.T
 
-    def mean_log_likelihood(theta):
-        points = theta.reshape(len(theta), -1)
-        pieces = np.array_split(points, max(1, points.shape[1] * len(sample.count) * k // 4_000_000), axis=1)
-        total = [mixture_log_likelihood(sample, *components(piece)) @ sample.count for piece in pieces]
-        return np.concatenate(total).reshape(theta.shape[1:]) / sample.n
+    def score(theta):
+        """Of the mean log likelihood by theta, from what EM's E step knows (Fisher's identity)."""
+        points = zip(*components(theta.reshape(len(theta), -1)), strict=True)
+        return np.stack([slopes(*point) for point in points], axis=1).reshape(theta.shape)
 
-    curvature = hessian(mean_log_likelihood, np.zeros(2 * k - 1 + n_sds), initial_step=0.1, maxiter=4).ddf
+    def slopes(w, m, s):
+        joint = component_log_likelihood(sample, w, m, s)
+        share = np.exp(joint - log_sum_components(joint)[:, None]) * (sample.count / sample.n)[:, None]
+        by_mean, by_log_sd = _slopes(sample, joint - np.log(w), share, m, s)
+        by_log_sd = by_log_sd.sum(keepdims=True) if fit.equal_variance else by_log_sd
+        return np.concatenate([(share.sum(axis=0) - w)[:-1], by_mean * fit.sds / s, by_log_sd])
+
+    curvature = jacobian(score, np.zeros(2 * k - 1 + n_sds), initial_step=0.1, maxiter=4).df
     information = -sample.n * (curvature + curvature.T) / 2
     if not np.isfinite(information).all() or np.linalg.eigvalsh(information)[0] <= 0:
         return {name: np.full(k, np.nan) for name in ("weights", "means", "sds")}

@@ -200,7 +200,8 @@ class ProgressLine:
             return
         self.shown, rate = now + SHOWN_EVERY, done / (now - self.begun)
         print(
-            f"sampling: {done:,} of {planned:,} sweeps of all chains, {rate:,.0f} a second, about {(planned - done) / rate:.0f} s left",
+            f"sampling: {done:,} sweeps of all chains, {rate:,.0f} a second; about {(planned - done) / rate:.0f} s more "
+            f"to the {planned:,} planned so far",
             file=sys.stderr,
             flush=True,
         )

@@ -82,26 +82,33 @@ def log_survival(z):
 
 @njit(nogil=True)
 def is_narrow(left, right):
-    """Whether `mass_by_height` is exact to ten digits: cells as narrow as that are the most."""
+    """Whether `excess` is exact to ten digits: cells as narrow as that are the most."""
     return right - left < 0.5 and abs(right - left) * abs(right + left) < 2.0
 
 
 @njit(nogil=True)
-def mass_by_height(left, right):
-    """P(left < Z < right) / phi(middle), by the Taylor series of the density around the middle (Hermite polynomials)."""
-    h, s = right - left, 0.25 * (left + right) ** 2
+def excess(left, right):
+    """P(left < Z < right) / (phi(middle) (right - left)), less one, by the Taylor series of the density (Hermite polynomials)."""
+    s, b = 0.25 * (left + right) ** 2, 0.25 * (right - left) ** 2
     fourth = s * s - 6.0 * s + 3.0
     sixth = ((s - 15.0) * s + 45.0) * s - 15.0
     eighth = (((s - 28.0) * s + 210.0) * s - 420.0) * s + 105.0
-    b = 0.25 * h * h
-    return h * (1.0 + b * ((s - 1.0) / 6.0 + b * (fourth / 120.0 + b * (sixth / 5040.0 + b * eighth / 362880.0))))
+    return b * ((s - 1.0) / 6.0 + b * (fourth / 120.0 + b * (sixth / 5040.0 + b * eighth / 362880.0)))
+
+
+@njit(nogil=True)
+def log_height(left, right):
+    """log(phi(middle) (1 + `excess`)) of a narrow cell: the log of its mass, less that of its width."""
+    e = excess(left, right)
+    correction = e * (1.0 - e * (0.5 - e * (1.0 / 3.0 - 0.25 * e))) if abs(e) < 1e-3 else math.log1p(e)
+    return correction - 0.125 * (left + right) ** 2 - 0.5 * LOG_2PI
 
 
 @njit(nogil=True)
 def log_cell_mass(left, right):
     """log P(left < Z < right) of a standard Normal, exact far into both tails."""
     if is_narrow(left, right):
-        return math.log(mass_by_height(left, right)) - 0.125 * (left + right) ** 2 - 0.5 * LOG_2PI
+        return math.log(right - left) + log_height(left, right)
     if right < 0.0:
         left, right = -right, -left
     if left <= 0.0:
@@ -119,7 +126,7 @@ def log_cell_mass(left, right):
 def cell_mass(left, right):
     """P(left < Z < right) of a standard Normal."""
     if is_narrow(left, right):
-        return mass_by_height(left, right) * math.exp(-0.125 * (left + right) ** 2) / SQRT_2PI
+        return (right - left) * (1.0 + excess(left, right)) * math.exp(-0.125 * (left + right) ** 2) / SQRT_2PI
     if right < 0.0:
         left, right = -right, -left
     if left <= 0.0:
@@ -210,6 +217,13 @@ def log_prior(w, mu, u, a, m, t, family, scale, floor):
 
 
 @njit(nogil=True)
+def copy_point(w, mu, u, w2, mu2, u2):
+    """A point's numbers into another's arrays, one by one: to compile an assignment of slices takes numba seconds."""
+    for j in range(len(w)):
+        w2[j], mu2[j], u2[j] = w[j], mu[j], u[j]
+
+
+@njit(nogil=True)
 def to_free(w, mu, u, y):
     k = len(w)
     for j in range(k - 1):
@@ -251,18 +265,19 @@ def log_posterior_gradient(lower, upper, count, exact, a, m, t, family, scale, f
     w, mu, u, terms = np.empty(k), np.empty(k), np.empty(k), np.empty((rows, k))
     from_free(y, w, mu, u)
     prior = log_prior(w, mu, u, a, m, t, family, scale, floor)
-    gradient[:] = 0.0
+    for j in range(len(gradient)):
+        gradient[j] = 0.0
     if prior == -math.inf:
         return prior
     likelihood = log_likelihood(lower, upper, count, exact, w, mu, u, terms)
-    n = 0.0
+    n, sds = 0.0, np.exp(u)
     for i in range(rows):
         row = 0.0
         for j in range(k):
             row += terms[i, j]
         n += count[i]
         for j in range(k):
-            share, sd = count[i] * terms[i, j] / row, math.exp(u[j])
+            share, sd = count[i] * terms[i, j] / row, sds[j]
             if share == 0.0:
                 continue
             if exact:
@@ -474,12 +489,16 @@ def sweep_values(rng, x, terms, w, mu, u, a, m, t, family, scale, floor, exchang
 
 
 @njit(nogil=True)
-def log_mass_of_members(lower, upper, members, j, mean, log_sd):
+def log_mass_of_members(lower, upper, log_width, members, j, mean, log_sd):
     """Log likelihood of one component's members, cell by cell."""
-    total, sd = 0.0, math.exp(log_sd)
+    total, narrow = 0.0, math.exp(-log_sd)
     for i in range(len(lower)):
         if members[i, j] > 0.0:
-            total += members[i, j] * log_cell_mass((lower[i] - mean) / sd, (upper[i] - mean) / sd)
+            left, right = (lower[i] - mean) * narrow, (upper[i] - mean) * narrow
+            if is_narrow(left, right):
+                total += members[i, j] * (log_width[i] - log_sd + log_height(left, right))
+            else:
+                total += members[i, j] * log_cell_mass(left, right)
     return total
 
 
@@ -490,7 +509,7 @@ def sweep_cells(rng, lower, upper, count, terms, members, w, mu, u, a, m, t, fam
     The steps' width depends on the split alone, so that they are symmetric. Returns how many each component got.
     """
     rows, k = len(lower), len(w)
-    n = np.zeros(k)
+    n, log_width = np.zeros(k), np.log(upper - lower)
     for i in range(rows):
         rest, total = count[i], 0.0
         for j in range(k):
@@ -521,7 +540,7 @@ def sweep_cells(rng, lower, upper, count, terms, members, w, mu, u, a, m, t, fam
                 first += members[i, j] * middle
                 second += members[i, j] * (middle * middle + (right - left) ** 2 / 12.0)
         spread = math.sqrt(max(second / n[j] - (first / n[j]) ** 2, 1e-12))
-        now = log_mass_of_members(lower, upper, members, j, mu[j], u[j]) - 0.5 * t[j] * (mu[j] - m[j]) ** 2
+        now = log_mass_of_members(lower, upper, log_width, members, j, mu[j], u[j]) - 0.5 * t[j] * (mu[j] - m[j]) ** 2
         now += log_sd_given_beta(u[j], family, scale, floor, beta)
         for step in CELL_STEPS:
             mean = mu[j] + step * spread / math.sqrt(n[j]) * rng.standard_normal()
@@ -529,7 +548,7 @@ def sweep_cells(rng, lower, upper, count, terms, members, w, mu, u, a, m, t, fam
             prior = log_sd_given_beta(log_sd, family, scale, floor, beta) - 0.5 * t[j] * (mean - m[j]) ** 2
             if not low < mean < high or prior == -math.inf:
                 continue
-            new = prior + log_mass_of_members(lower, upper, members, j, mean, log_sd)
+            new = prior + log_mass_of_members(lower, upper, log_width, members, j, mean, log_sd)
             if math.log(1.0 - rng.random()) < new - now:
                 mu[j], u[j], now = mean, log_sd, new
     return n
@@ -706,7 +725,9 @@ def run_sweeps(
                     probability = math.exp(min(ratio, 0.0))
                     accepted = threshold < ratio
             if accepted:
-                w[:], mu[:], u[:], y[:] = w2, mu2, u2, y2
+                copy_point(w2, mu2, u2, w, mu, u)
+                for i in range(d):
+                    y[i] = y2[i]
                 log_post = new
                 terms, other = other, terms
             state[1 + 2 * move] += 1.0

@@ -18,6 +18,7 @@ from mixture.bayes.kernels import (
     HIERARCHICAL,
     LOGNORMAL,
     compiled,
+    copy_point,
     draw_beta,
     draw_log_sd_from_prior,
     draw_weights,
@@ -100,8 +101,10 @@ def jump_to_number(rng, sample, prior, with_likelihood, jumps, log_numbers, k, w
     )
     if not threshold < ratio:
         return k, log_like
-    w[:new_k], mu[:new_k], u[:new_k] = new_w, new_mu, new_u
-    terms[:, :new_k] = other[:, :new_k]
+    copy_point(new_w, new_mu, new_u, w, mu, u)
+    for i in range(len(lower)):
+        for j in range(new_k):
+            terms[i, j] = other[i, j]
     return new_k, new_like
 
 
@@ -166,7 +169,11 @@ def run_telescoping(
     terms, other = np.empty((len(lower), most)), np.empty((len(lower), most))
     members = np.empty((len(lower), most)) if not exact else np.empty((0, most))
     weight, n = np.empty(most + 1), np.zeros(most)
-    p_k[:], p_filled[:], points[:] = 0.0, 0.0, math.nan
+    for row in range(len(out)):
+        for j in range(most + 1):
+            p_k[row, j], p_filled[row, j] = 0.0, 0.0
+        for i in range(points.shape[1]):
+            points[row, i] = math.nan
     for sweep in range(sweeps):
         row, log_like = sweep // thin, 0.0
         sort_point(w[:k], mu[:k], u[:k])
@@ -186,8 +193,8 @@ def run_telescoping(
                 rng, lower, upper, count, terms, members, w[:k], mu[:k], u[:k], a, m, t, family, scale, floor, True
             )
         filled = fill_first(found, w[:k], mu[:k], u[:k])
-        n[:] = 0.0
-        n[:filled] = found[:filled]
+        for j in range(most):
+            n[j] = found[j] if j < filled else 0.0
         beta = draw_beta(rng, u[:filled], scale) if family == HIERARCHICAL else 0.0
         # The number of components given the assignments and the filled ones.
         largest, total = -math.inf, 0.0

@@ -14,7 +14,7 @@ from mixture.bayes.draws import as_dataset, observed_sample, posterior_draws
 from mixture.bayes.labels import match_components
 from mixture.bayes.modes import LEAST_SHARE
 from mixture.check.comparison import compare_fits, monte_carlo_distance
-from mixture.check.likelihood import total_log_likelihood
+from mixture.check.likelihood import LeaveOneOut, total_log_likelihood
 from mixture.components import NAMES, Components, mixture_log_density
 
 BFMI_LIMIT = 0.3  # Betancourt 2018; those of R-hat and ESS are what the samplers aim at
@@ -97,7 +97,7 @@ class Verdict(NamedTuple):
         }
 
 
-def judge(tree: xr.DataTree, loo: az.ELPDData, ranks: np.ndarray, sensitivity: pd.DataFrame) -> Verdict:
+def judge(tree: xr.DataTree, loo: LeaveOneOut, ranks: np.ndarray, sensitivity: pd.DataFrame) -> Verdict:
     """The `Verdict` on a fit; arguments as in `judge_model`."""
     kind, modes = classify_chains(tree)
     return Verdict(
@@ -437,14 +437,14 @@ def prior_sensitivity(tree: xr.DataTree) -> pd.DataFrame:
     return pd.DataFrame(blocks)
 
 
-def judge_model(tree: xr.DataTree, loo: az.ELPDData, ranks: np.ndarray, sensitivity: pd.DataFrame) -> list[Check]:
+def judge_model(tree: xr.DataTree, loo: LeaveOneOut, ranks: np.ndarray, sensitivity: pd.DataFrame) -> list[Check]:
     """Whether the model, its priors or EM raise a caution beside chains that may be sound.
 
     Parameters
     ----------
     tree : xarray.DataTree
         With group em, the maximum-likelihood fit.
-    loo : arviz ELPDData
+    loo : LeaveOneOut
     ranks : ndarray
         From `loo_pit`.
     sensitivity : pandas.DataFrame

@@ -6,7 +6,7 @@ level
     whatever the order and the chunks
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class Cells:
         return cells
 
 
-def sum_counts(index: np.ndarray, count: np.ndarray, level: int) -> Cells:
+def sum_counts(index: np.ndarray, count: np.ndarray, level: int = 0) -> Cells:
     unique, place = np.unique(index, return_inverse=True)
     total = np.zeros(len(unique), np.int64)
     np.add.at(total, place, count)
@@ -121,7 +121,7 @@ def group_sample(sample: Sample, width: float, rounded: bool = False) -> Sample:
 
 
 def coarsen_sample(sample: Sample, width: float) -> Sample:
-    """Merge cells in pairs, again and again, as long as they stay within a width.
+    """Merge cells, as many into one as stay within a width.
 
     Cells keep their ends, so no value changes its side of one.
 
@@ -137,10 +137,11 @@ def coarsen_sample(sample: Sample, width: float) -> Sample:
     Sample
     """
     fine = sample.width
-    level = max(0, int(np.floor(np.log2(width / fine) + 1e-9)))
+    together = max(1, int(width / fine + 1e-9))
     shift = -(sample.lower[0] / fine - np.floor(sample.lower[0] / fine))
-    cells = Cells(np.round(sample.lower / fine + shift).astype(np.int64), sample.count).coarser(level)
-    return replace(cells_to_sample(cells, Grid(fine, shift, 0, 0)), simulated=sample.simulated)
+    cells = sum_counts(np.round(sample.lower / fine + shift).astype(np.int64) // together, sample.count)
+    ends = [((cells.index + one) * together - shift) * fine for one in (0, 1)]
+    return Sample(*ends, cells.count, simulated=sample.simulated)
 
 
 def find_rounding(sample: Sample, most_decimals: int = 6) -> float:
@@ -231,7 +232,7 @@ def choose_likelihood(
 
 
 def _as_they_came(sample, smallest_sd, cell_width):
-    """Cells of several widths, or open ones, which cannot be merged in pairs."""
+    """Cells of several widths, or open ones, which cannot be merged evenly."""
     if cell_width is not None:
         raise InputError(
             f"cell_width: given {cell_width:g}; allowed: null for cells of unequal width or with open ends"

@@ -108,7 +108,7 @@ def _sample_of_values(rows, count, names, cell_width, _):
     count = count[count > 0]
     if np.isinf(values).any():
         raise InputError(
-            f"data: column {format_value(names[0])} holds {np.isinf(values).sum():,} infinite values; allowed: finite numbers"
+            f"data: column {format_value(names[0])} holds infinite values, {np.isinf(values).sum():,} in all; allowed: finite numbers"
         )
     check_enough(int(count.sum()), values.min(), values.max(), names[0], 1)
     if count.sum() <= MOST_VALUES:

@@ -259,7 +259,7 @@ def keep_numbers(values: np.ndarray, name: str, missing: str, before: int | None
     infinite, gone = np.isinf(values), np.isnan(values)
     if infinite.any():
         raise InputError(
-            f"data: column {format_value(name)} holds {infinite.sum():,} infinite values{first_row(infinite, before)}; "
+            f"data: column {format_value(name)} holds infinite values, {infinite.sum():,} in all{first_row(infinite, before)}; "
             "allowed: finite numbers"
         )
     if gone.any() and missing != "drop":

@@ -123,7 +123,7 @@ REFUSED = {
     "infinite value": (
         "x,n\ninf,1\n2,1\n",
         VALUES,
-        "data: column 'x' holds 1 infinite values; allowed: finite numbers",
+        "data: column 'x' holds infinite values, 1 in all; allowed: finite numbers",
     ),
     "one column twice": (
         "x,n\n1,2\n2,1\n",

@@ -84,7 +84,7 @@ REFUSED = {
         "t.csv",
         "a\n1\ninf\n3\n",
         {},
-        "data: column 'a' holds 1 infinite values, the first in row 2 of the data; allowed: finite numbers",
+        "data: column 'a' holds infinite values, 1 in all, the first in row 2 of the data; allowed: finite numbers",
     ),
     "constant": (
         "t.csv",

@@ -361,7 +361,7 @@ def test_fits_that_are_too_short_are_said():
 
 def test_the_panels_of_ranks():
     axes = study_figures.draw_rank_differences(rank_uniformity.rank_differences(ranks_table())).axes
-    assert [ax.get_title() for ax in axes[:2]] == ["K = 2: 1 quantities", "cells: 1 quantities"]
+    assert [ax.get_title() or ax.get_title("left") for ax in axes[:2]] == ["K = 2: 1 quantities", "cells: 1 quantities"]
     assert axes[1].lines[0].get_ydata().max() > 0.2 > axes[0].lines[0].get_ydata().max()
 
 

@@ -16,6 +16,7 @@ from scipy import stats
 from mixture.bayes.counts import QUANTITIES
 from mixture.bayes.draws import as_dataset, posterior_draws
 from mixture.bayes.priors import Priors, choose_priors
+from mixture.check import likelihood
 from mixture.check.likelihood import expected_log_predictive_density, loo_pit
 from mixture.check.verdict import (
     Verdict,
@@ -288,7 +289,7 @@ def wrong():
 
 
 def judged(tree):
-    loo = az.loo(tree, pointwise=True)
+    loo = likelihood.left_out(tree)
     ranks = loo_pit(tree, loo, np.random.default_rng(5))
     return judge_model(tree, loo, ranks, prior_sensitivity(tree))
 
@@ -296,7 +297,7 @@ def judged(tree):
 @pytest.mark.parametrize("which", ["exact_fit", pytest.param("grouped_fit", marks=pytest.mark.longer)])
 def test_leave_one_out_ranks_are_uniform_for_the_right_model(which, request):
     tree = request.getfixturevalue(which).tree
-    ranks = loo_pit(tree, az.loo(tree, pointwise=True), np.random.default_rng(5))
+    ranks = loo_pit(tree, likelihood.left_out(tree), np.random.default_rng(5))
     assert ranks.shape == (200,) and (ranks >= 0).all() and (ranks <= 1).all()
     assert stats.kstest(ranks, "uniform").pvalue > 0.05
     assert failures(judged(tree)) == []
@@ -308,15 +309,15 @@ OUTLIER = Sample.of_values(np.append(SAMPLE.value, 18.0))
 
 
 @functools.cache
-def left_out(sample):
+def good_chains(sample):
     """Good chains around a sample, and its leave-one-out predictions."""
     tree = tree_of(sample, chains(draws=150))
-    return tree, az.loo(tree, pointwise=True)
+    return tree, likelihood.left_out(tree)
 
 
 def cautions(sample=SAMPLE, ranks=UNIFORM, moved_by=0.0, em_off=0.0, prior=None):
     """The cautions that are raised of good chains, given leave-one-out ranks, a sensitivity, EM's distance in sds, a prior."""
-    tree, loo = left_out(sample)
+    tree, loo = good_chains(sample)
     tree = tree if prior is None else tree.assign({"prior": xr.DataTree(xr.Dataset({"mu": prior}))})
     tree["em"] = as_dataset(tuple(a.mean(axis=(0, 1)) + em_off * a.std(axis=(0, 1)) for a in posterior_draws(tree)))
     sensitivity = pd.DataFrame({"w": [0.0, np.nan], "mu": [0.0, moved_by]})
@@ -381,6 +382,26 @@ def test_leave_one_out_ranks_are_weighted_distribution_functions_by_a_literal_lo
 @pytest.mark.longer
 def test_heavy_tails_are_caught(wrong):
     assert {"LOO-PIT uniformity, p", "LOO-PIT tails, p"} & set(failures(judged(wrong.tree)))
+
+
+def assert_left_out_as_by_arviz(tree):
+    ours, theirs = likelihood.left_out(tree), az.loo(tree, pointwise=True)
+    for name in ("elpd_i", "pareto_k", "log_weights"):
+        assert_allclose(getattr(ours, name), getattr(theirs, name).transpose(*getattr(ours, name).dims), rtol=1e-12)
+    assert ours.good_k == theirs.good_k
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_leave_one_out_is_arvizs_with_one_chain_and_with_two(exact_fit, number):
+    few = exact_fit.tree.isel(chain=slice(number))
+    assert few["log_likelihood"].sizes["chain"] == number
+    assert_left_out_as_by_arviz(few)
+
+
+@pytest.mark.longer
+@pytest.mark.parametrize("which", ["grouped_fit", "single_fit"])
+def test_leave_one_out_is_arvizs_on_cells_and_for_one_component(which, request):
+    assert_left_out_as_by_arviz(request.getfixturevalue(which).tree)
 
 
 @pytest.mark.longer

@@ -63,8 +63,11 @@ CASES = {
     "index file": (["index", "file"], "folder: given file; allowed: a folder with run folders in it"),
     "huge": (["run", "-p", "data", "huge.csv"], "data: column 'x' runs from -1e+308 to 1e+308; allowed: a range"),
     "far": (["run", "-p", "data", "far.csv"], "data: column 'x' runs from 1e+308 to 1.2e+308; allowed: a range"),
-    "endless": (["run", "-p", "data", "endless.csv"], "data: column 'x' holds 1 infinite values, the first in row "),
-    "long": (["run", "-p", "data", "long.csv"], "data: column 'x' holds 1 infinite values, the first in row "),
+    "endless": (
+        ["run", "-p", "data", "endless.csv"],
+        "data: column 'x' holds infinite values, 1 in all, the first in row ",
+    ),
+    "long": (["run", "-p", "data", "long.csv"], "data: column 'x' holds infinite values, 1 in all, the first in row "),
     "tiny": (["run", "-p", "data", "tiny.csv"], "data: column 'x' runs from 5e-324 to 2e-308; allowed: a range"),
     "close": (["run", "-p", "data", "close.csv"], "data: column 'x' runs from 1e+300 to 1.0000000000000002e+300;"),
     "units": (
