@@ -181,10 +181,11 @@ def _size_of(artist):
 
 def _save(figure, kind, **options):
     file, layout = io.BytesIO(), figure.get_layout_engine()
-    if layout:  # laid out once and no more: with an engine, Matplotlib draws everything twice
+    if layout:  # laid out once and no more: with an engine, be it "none", Matplotlib draws everything twice
         with _ticks_once(figure):
             layout.execute(figure)
-        figure.set_layout_engine("none")
+        with plt.rc_context({"figure.autolayout": False}):
+            figure.set_layout_engine(None)
     with _ticks_once(figure):
         figure.savefig(file, format=kind, transparent=True, **options)
     return file.getvalue()

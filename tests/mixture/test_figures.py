@@ -60,14 +60,23 @@ def test_the_same_figure_is_the_same_text_and_whole_by_itself():
 
 
 def test_ticks_are_where_matplotlib_puts_them_and_move_again_after_it(monkeypatch):
-    drawn = figures.as_svg(main_figure())
-    figure = main_figure()
-    figures.as_svg(figure)
-    figure.axes[0].set_xlim(0, 1)
-    moved = figures.as_svg(figure)
+    def drawn_and_moved():
+        figure = main_figure()
+        drawn = figures.as_svg(figure)
+        figure.axes[0].set_xlim(0, 1)
+        return drawn, figures.as_svg(figure)
+
+    drawn, moved = drawn_and_moved()
     monkeypatch.setattr(figures, "_ticks_once", nullcontext)
-    assert figures.as_svg(main_figure()) == drawn
-    assert figures.as_svg(figure) == moved != drawn
+    assert drawn_and_moved() == (drawn, moved) and moved != drawn
+
+
+def test_a_figure_is_drawn_once(monkeypatch):
+    figures.use_style()
+    figure, drawn = main_figure(), []
+    monkeypatch.setattr(figure.axes[0].patches[0], "draw", drawn.append)
+    figures.as_svg(figure)
+    assert len(drawn) == 1
 
 
 def test_a_drawing_has_a_light_ground_in_jupyterlab_and_none_in_the_page():
@@ -310,9 +319,9 @@ def test_the_posterior_has_a_histogram_for_each_component_with_its_truth_and_pri
     panels = diagnostics.draw_posterior_grid(tree, "mu", "mean", middle).axes
     assert [ax.get_title("left") for ax in panels] == [f"component {i + 1}" for i in range(k)]
     for i, ax in enumerate(panels):
-        assert sum(bar.get_height() * bar.get_width() for bar in ax.patches) == pytest.approx(1)
-        heaviest = max(ax.patches, key=lambda bar: bar.get_height())
-        assert abs(heaviest.get_x() - middle[i]) < 2
+        heights, edges, _ = ax.patches[0].get_data()
+        assert heights @ np.diff(edges) == pytest.approx(1)
+        assert abs(edges[heights.argmax()] - middle[i]) < 2
         averaged, true = ax.lines
         left, right = ax.get_xlim()
         assert averaged.get_ydata()[0] == pytest.approx(1 / (right - left)) and true.get_xdata()[0] == middle[i]
