@@ -109,7 +109,8 @@ class WarmKernel:
             run_sync(self.manager.start_kernel)(
                 cwd=str(self.folder),
                 env=kernel_environment(self.folder) | self.environment,
-                extra_arguments=["--HistoryManager.enabled=False"],
+                # It would say on the terminal that its parent is gone.
+                extra_arguments=["--HistoryManager.enabled=False", "--IPKernelApp.log_level=ERROR"],
             )
             self.client = self.manager.client()
             self.client.start_channels()

@@ -11,9 +11,10 @@ import os
 import re
 import sysconfig
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from mixture.code_hash import file_hash
 from mixture.messages import format_names
@@ -55,6 +56,9 @@ from runner.stages import (
     tags,
 )
 from runner.stored import DamagedFile, is_stored, read_if_sound, read_stored
+
+if TYPE_CHECKING:  # at run time a tenth of a second that an up-to-date folder need not spend
+    from runner.kernels import WarmKernel
 
 
 class ProgressListener:
@@ -157,6 +161,20 @@ class Run:
             clear_parts(self.folder, self.stages)
         return Outcome(manifest, up_to_date=False)
 
+    @contextlib.contextmanager
+    def start_kernel(self, stages: list[Stage]) -> Iterator["WarmKernel"]:
+        """A kernel that imports what these stages need; nobody waits for it yet."""
+        from runner.kernels import WarmKernel
+
+        with WarmKernel([*stage_modules(stages), "dask.array"]) as kernel:  # the last, xarray imports when first used
+            # There is time now for what will be needed: the page's modules, each file's imports, the versions.
+            from runner.page import render  # noqa: F401
+
+            for stage in self.stages:
+                texts_hash(stage)
+            versions()
+            yield kernel
+
     def _is_finished(self, manifest):
         return (
             manifest is not None
@@ -196,7 +214,7 @@ class Run:
                     self.listener.end(None)
                     continue
                 (self.folder / REPORT).unlink(missing_ok=True)  # it reports what is about to be replaced
-                kernel = kernel or stack.enter_context(self._start_kernel(self.stages[number:]))
+                kernel = kernel or stack.enter_context(self.start_kernel(self.stages[number:]))
                 self.listener.begin(number + 1, len(self.stages), stage)
                 self.listener.end(self._run_stage(stage, expected, kernel))
 
@@ -228,19 +246,6 @@ class Run:
         if not self._markdown_matches(stage):
             (self.folder / REPORT).unlink(missing_ok=True)
             write_json(self.folder / stage.notebook, merge_markdown(stage, read_stored(self.folder / stage.notebook)))
-
-    @contextlib.contextmanager
-    def _start_kernel(self, stages):
-        from runner.kernels import WarmKernel  # a tenth of a second that an up-to-date folder need not spend
-
-        with WarmKernel([*stage_modules(stages), "dask.array"]) as kernel:  # the last, xarray imports when first used
-            # There is time now for what will be needed: the page's modules, each file's imports, the versions.
-            from runner.page import render  # noqa: F401
-
-            for stage in self.stages:
-                texts_hash(stage)
-            versions()
-            yield kernel
 
     def _run_stage(self, stage, expected, kernel):
         """Execute one stage and move its record in; how many seconds it took."""

@@ -98,6 +98,7 @@ def _panels(plot, unit):
     figure = _figure(plot, unit)
     for ax in figure.axes:
         place = ax.get_subplotspec()
+        ax.locator_params(nbins=4)  # few enough ticks for a small panel
         if not place.is_last_row():
             ax.set_xlabel("")
             ax.tick_params(axis="x", labelbottom=False)

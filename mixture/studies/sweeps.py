@@ -220,6 +220,11 @@ def _estimates(results):
     return pd.concat(parts) if parts else pd.DataFrame({"point": [], "off": [], "held": []})
 
 
+def can_be_drawn(table: pd.DataFrame) -> bool:
+    """Whether `draw_by_value` has anything to show: values that are numbers, and a point that finished."""
+    return len(table) > 0 and bool(table["number"].notna().any() and table["seconds"].notna().any())
+
+
 def longest_axis(table: pd.DataFrame) -> str:
     """The swept parameter of the most numeric values; `table` is from `by_value`."""
     return table.dropna(subset=["number"])["parameter"].value_counts().index[0]

@@ -302,11 +302,18 @@ def run_sweep(
         )
         if sweep.prepare is not None:
             sweep.prepare(folder)
-        rows = _run_unfinished(sweep, folder, chain_stages, notebooks, scheduler, page, force, listener)
-        if stages:
-            report = Run(sweep.report or sweep.points[0].parameters, folder, stages)
-            report.values |= {name: _values(sweep, name) for name in sweep.swept}
-            report.bring_up_to_date()
+        report = Run(sweep.report or sweep.points[0].parameters, folder, stages)
+        report.values |= {name: _values(sweep, name) for name in sweep.swept}
+        with contextlib.ExitStack() as stack:
+            kernels = []
+
+            def idle():
+                if stages and not kernels:
+                    kernels.append(stack.enter_context(report.start_kernel(stages)))
+
+            rows = _run_unfinished(sweep, folder, chain_stages, notebooks, scheduler, page, force, listener, idle)
+            if stages:
+                report.bring_up_to_date(kernel=kernels[0] if kernels else None)
     return rows
 
 
@@ -316,8 +323,11 @@ def _values(sweep, name):
     return list({json.dumps(value): value for value in values}.values())
 
 
-def _run_unfinished(sweep, folder, stages, notebooks, scheduler, page, force, listener):
-    """Run the points that need it and write the table, of what there is if it comes to that; its rows."""
+def _run_unfinished(sweep, folder, stages, notebooks, scheduler, page, force, listener, idle):
+    """Run the points that need it and write the table, of what there is if it comes to that; its rows.
+
+    `idle` is called, once or more, when a worker has nothing left to do while others have.
+    """
     todo = list(sweep.points) if force else unfinished(sweep.points, folder, stages, page)
     seconds, basis = estimate(folder, stages, len(todo), available_cores())
     listener.plan(len(sweep.points), len(sweep.points) - len(todo), seconds, basis)
@@ -326,7 +336,10 @@ def _run_unfinished(sweep, folder, stages, notebooks, scheduler, page, force, li
         if todo:
             with connected(scheduler, len(todo)) as client:
                 listener.start(client.dashboard_link)
-                _watch(run_points(client, todo, folder, notebooks, page, force), len(todo), folder, errors, listener)
+                ended = run_points(client, todo, folder, notebooks, page, force)
+                for left in _watch(ended, len(todo), folder, errors, listener):
+                    if 0 < left < len(client.ncores()):
+                        idle()
     finally:
         _clear_parts([point_folder(folder, point.name) for point in todo], stages)
         rows = [
@@ -346,7 +359,7 @@ def _clear_parts(folders, stages):
 
 
 def _watch(ended, total, folder, errors, listener):
-    """Keep the errors of points as they end, and report the progress to the listener."""
+    """Keep the errors of points as they end, and report the progress to the listener; yields how many are left."""
     counts, begun = Counter(), time.monotonic()
     for number, (point, error) in enumerate(ended, start=1):
         if error:
@@ -355,6 +368,7 @@ def _watch(ended, total, folder, errors, listener):
         counts[point_outcome(point_status(manifest, error))] += 1
         left = total - number
         listener.point(counts, left, (time.monotonic() - begun) / number * left)
+        yield left
 
 
 def point_outcome(row: dict) -> str:

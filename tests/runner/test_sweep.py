@@ -312,6 +312,9 @@ def test_points_are_pooled_by_each_swept_value():
     unknown = accounts.by_value(made.drop(columns="mu_truth"), ["n_samples"])
     assert "coverage" not in unknown and len(accounts.draw_by_value(unknown, "n_samples", 0.95).axes) == 1
     assert "Nothing was swept" in say.by_value_table(accounts.by_value(made, []))
+    none = accounts.by_value(made.assign(status="failed", outcome="failed", seconds_total=np.nan), ["n_samples"])
+    assert accounts.can_be_drawn(table) and not accounts.can_be_drawn(none) and len(none)
+    assert not accounts.can_be_drawn(accounts.by_value(made, []))
 
 
 def test_the_list_of_points_links_to_what_shows_why(tmp_path):
