@@ -181,12 +181,12 @@ def draw_replicates(sample: Sample, draws: Components, rng: np.random.Generator)
         reach = [
             edge if is_open else far for edge, is_open, far in zip(edges[[0, -1]], sample.open, reach, strict=True)
         ]
+    figures.draw_sample(ax, sample, rug=False, finest=finest)
     look = {"color": figures.colour(0), "alpha": 0.2, "linewidth": 0.8}
     for w, m, s in zip(*draws, strict=True):
         values, _ = simulate_mixture(n, w, m, s, rng, "random")
         counts = np.histogram(np.clip(values, *reach), edges)[0]
         ax.stairs(counts / (n * np.diff(edges)), edges, **look)
-    figures.draw_sample(ax, sample, rug=False, finest=finest)
     ax.set_title(f"{len(draws.weights)} replicated samples over the sample itself")
     return figure
 

@@ -230,17 +230,10 @@ def draw_sample(
     share, sample = (1.0, sample) if drawn is None else (sample.count[drawn].sum() / sample.n, sample.rows(drawn))
     edges = sample_edges(sample, finest)
     height = share * np.histogram(sample.value, edges, weights=sample.count, density=True)[0]
-    ax.hist(
-        edges[:-1],
-        bins=edges,
-        weights=height,
-        color=SAMPLE,
-        edgecolor="none",
-        rwidth=0.94,
-        label="sample",
-    )
+    ax.stairs(height, edges, fill=True, color=SAMPLE, label="sample")
     if rug and sample.exact and sample.n <= 2000:
-        sns.rugplot(x=sample.value, height=0.025, color=POSTERIOR, alpha=0.3, linewidth=0.6, ax=ax)
+        look = {"color": POSTERIOR, "alpha": 0.3, "linewidth": 0.6}
+        ax.vlines(sample.value, 0, 0.025, transform=ax.get_xaxis_transform(), **look)
 
 
 def name_axes(ax: Axes, x: str, y: str) -> None:

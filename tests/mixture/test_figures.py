@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 import xarray as xr
 from fits import simulated
-from matplotlib.patches import Rectangle
 
 from mixture.bayes.draws import as_dataset
 from mixture.bayes.priors import choose_priors
@@ -127,12 +126,17 @@ def test_bins_are_as_narrow_as_the_narrowest_component():
     assert np.diff(figures.sample_edges(sample, finest=1.0)).max() <= 1.0
 
 
+def drawn_steps(ax):
+    """Histograms by their labels; those without one are numbered."""
+    return {patch.get_label() or number: patch for number, patch in enumerate(ax.patches)}
+
+
 def test_replicates_keep_what_lies_beyond_the_sample():
     wide = CLOUD.map(lambda values: values[:3])._replace(sds=np.full((3, 2), 6.0))
     figure = diagnostics.draw_replicates(SAMPLE, wide, np.random.default_rng(1))
-    steps = [patch for patch in figure.axes[0].patches if not isinstance(patch, Rectangle)]
-    assert len(steps) == 3
-    for patch in steps:
+    steps = drawn_steps(figure.axes[0])
+    assert len(steps) == 3 + 1 and "sample" in steps
+    for patch in (patch for name, patch in steps.items() if name != "sample"):
         density, edges, _ = patch.get_data()
         assert edges[0] < SAMPLE.low and edges[-1] > SAMPLE.high
         assert 0.7 < density @ np.diff(edges) <= 1 + 1e-9  # a density over all values, those out of sight among them
@@ -147,8 +151,9 @@ UNEQUAL = Sample(
 
 def test_unequal_and_open_bins_are_drawn_by_their_density():
     figure = figures.draw_sample_and_recipe(UNEQUAL)
-    bars = [patch for patch in figure.axes[0].patches if isinstance(patch, Rectangle)]
-    assert [round(bar.get_height() * width * 142) for bar, width in zip(bars, [2, 2, 4, 14, 14])] == [5, 40, 60, 30, 7]
+    height, edges, _ = drawn_steps(figure.axes[0])["sample"].get_data()
+    assert np.diff(edges).tolist() == [2, 2, 4, 14, 14]
+    assert (height * np.diff(edges) * 142).round(9).tolist() == [5, 40, 60, 30, 7]
     (density,) = (line for line in figure.axes[0].lines if line.get_label() == "kernel density")
     x, y = density.get_data()
     assert abs(np.trapezoid(y, x) - 1) < 0.01
@@ -159,7 +164,7 @@ def test_unequal_and_open_bins_are_drawn_by_their_density():
 def test_replicates_beyond_an_open_bin_are_counted_in_it():
     draws = CLOUD.map(lambda values: values[:3])._replace(means=np.array([[-50.0, 90.0]] * 3))
     figure = diagnostics.draw_replicates(UNEQUAL, draws, np.random.default_rng(1))
-    for patch in (patch for patch in figure.axes[0].patches if not isinstance(patch, Rectangle)):
+    for patch in (patch for name, patch in drawn_steps(figure.axes[0]).items() if name != "sample"):
         density, edges, _ = patch.get_data()
         assert density @ np.diff(edges) == pytest.approx(1)
         assert np.flatnonzero(density).tolist() == [0, 4]
@@ -341,8 +346,8 @@ def test_a_value_far_from_all_components_does_not_press_the_figure_together():
     np.testing.assert_array_equal(unpacked(played["x"], "<f8"), figures.grid_over(far, POINTS, lone))
     (ax,) = figures.draw_fits(far, lone, EM).axes
     assert ax.get_xlim()[1] < SAMPLE.high + 20 * SAMPLE.sd()
-    drawn = sum(bar.get_height() * (bar.get_width() / 0.94) for bar in ax.patches if isinstance(bar, Rectangle))
-    assert drawn == pytest.approx(SAMPLE.n / far.n)
+    height, edges, _ = drawn_steps(ax)["sample"].get_data()
+    assert height @ np.diff(edges) == pytest.approx(SAMPLE.n / far.n)
 
 
 def test_no_figure_leaves_out_what_many_values_are():
