@@ -23,7 +23,7 @@ import yaml
 from benchmarks.results import keep
 from runner.provenance import folder_parameters
 from runner.run import run_chain
-from runner.stages import NOTEBOOKS, ROOT, read_chain
+from runner.stages import ROOT, read_chain
 from runner.sweep import grid
 from runner.sweep import run as sweeps
 from runner.sweep.results import RESULTS
