@@ -58,6 +58,8 @@ def draw_traces(tree: xr.DataTree) -> Figure:
 
 def slowest_components(tree: xr.DataTree) -> list[int]:
     """The components (from 1) that pictures of chains show: all, or those with the smallest effective sizes, in order."""
+    if tree["posterior"].sizes["component"] <= MOST_PANELS:
+        return tree["posterior"]["component"].values.tolist()
     sizes = az.ess(tree, var_names=list(NAMES)).to_dataset().to_array().min("variable")
     return sorted(sizes["component"].values[sizes.argsort().values[:MOST_PANELS]].tolist())
 

@@ -135,7 +135,11 @@ def connected(scheduler: str | None, max_workers: int) -> Iterator[Client]:
             return
         scratch = stack.enter_context(GuardedFolder("sweep-"))
         # One point at a time is handed to a worker: should it die, no other point is blamed.
-        settings = {"distributed.scheduler.worker-saturation": 1.0, "temporary-directory": str(scratch.folder)}
+        settings = {
+            "distributed.scheduler.worker-saturation": 1.0,
+            "distributed.worker.profile.enabled": False,  # a hundred looks a second at a thread that waits for its kernel
+            "temporary-directory": str(scratch.folder),
+        }
         stack.enter_context(dask.config.set(settings))
         with sigint_blocked(), sigterm_held_back():
             cluster = stack.enter_context(
@@ -307,11 +311,12 @@ def run_sweep(
         with contextlib.ExitStack() as stack:
             kernels = []
 
-            def idle():
+            def begin_report():
                 if stages and not kernels:
                     kernels.append(stack.enter_context(report.start_kernel(stages)))
 
-            rows = _run_unfinished(sweep, folder, chain_stages, notebooks, scheduler, page, force, listener, idle)
+            work = sweep, folder, chain_stages, notebooks, scheduler, page, force, listener, begin_report
+            rows = _run_unfinished(*work)
             if stages:
                 report.bring_up_to_date(kernel=kernels[0] if kernels else None)
     return rows
@@ -323,10 +328,10 @@ def _values(sweep, name):
     return list({json.dumps(value): value for value in values}.values())
 
 
-def _run_unfinished(sweep, folder, stages, notebooks, scheduler, page, force, listener, idle):
+def _run_unfinished(sweep, folder, stages, notebooks, scheduler, page, force, listener, begin_report):
     """Run the points that need it and write the table, of what there is if it comes to that; its rows.
 
-    `idle` is called, once or more, when a worker has nothing left to do while others have.
+    `begin_report` is called, once or more, when the last points run: what a report needs may be made ready beside them.
     """
     todo = list(sweep.points) if force else unfinished(sweep.points, folder, stages, page)
     seconds, basis = estimate(folder, stages, len(todo), available_cores())
@@ -336,10 +341,10 @@ def _run_unfinished(sweep, folder, stages, notebooks, scheduler, page, force, li
         if todo:
             with connected(scheduler, len(todo)) as client:
                 listener.start(client.dashboard_link)
-                ended = run_points(client, todo, folder, notebooks, page, force)
+                ended, workers = run_points(client, todo, folder, notebooks, page, force), len(client.ncores())
                 for left in _watch(ended, len(todo), folder, errors, listener):
-                    if 0 < left < len(client.ncores()):
-                        idle()
+                    if 0 < left <= workers:
+                        begin_report()
     finally:
         _clear_parts([point_folder(folder, point.name) for point in todo], stages)
         rows = [
