@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mixture.code_hash import imported_modules
+from mixture.code_hash import imported_modules, imported_names
 from mixture.messages import format_names
 from parameters import NAMES
 from runner.errors import ChainError
@@ -111,9 +111,16 @@ def _parameter_names(notebook, cells):
 
 
 def stage_modules(stages: Iterable[Stage]) -> list[str]:
-    """The modules that the stages' cells import, in order of appearance."""
-    sources = (join_lines(cell["source"]) for stage in stages for cell in code_cells(stage.cells))
-    return list(dict.fromkeys(name for source in sources for name in imported_modules(source)))
+    """The modules that the stages' cells import, in order of appearance; then the project's own that they import from packages."""
+    sources = [(stage.root, join_lines(cell["source"])) for stage in stages for cell in code_cells(stage.cells)]
+    modules = [name for _, source in sources for name in imported_modules(source)]
+    own = [
+        name
+        for root, source in sources
+        for name in imported_names(source)
+        if (root / name.replace(".", "/")).with_suffix(".py").exists()
+    ]
+    return list(dict.fromkeys([*modules, *own]))
 
 
 # -- markdown ---------------------------------------------------------------------------------

@@ -472,6 +472,12 @@ def test_what_the_notebooks_import_is_known_before_they_run(tmp_path):
     assert stage_modules(read_chain(notebooks)) == ["numpy", "os.path", "pathlib"]
 
 
+def test_modules_that_the_notebooks_take_from_packages_are_known_too():
+    known = stage_modules(read_chain())
+    assert {"mixture.bayes.fit", "mixture.show.figures", "mixture.check.verdict"} < set(known)
+    assert "functools" in known and "functools.partial" not in known
+
+
 # -- the kernel -------------------------------------------------------------------------------
 
 
