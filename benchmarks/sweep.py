@@ -124,8 +124,10 @@ def engine_share(folder, count):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--points", type=int, default=24, help="of a sweep")
-    parser.add_argument("--looped", type=int, default=2, help="of the plain loop")
+    parser.add_argument(
+        "--points", type=int, default=44, help="of a sweep; that is how many the studies' sweeps have, on average"
+    )
+    parser.add_argument("--looped", type=int, default=3, help="of the plain loop")
     wanted = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)

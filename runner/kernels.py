@@ -36,7 +36,7 @@ READY_SECONDS = 300  # a cold machine without bytecode may import for minutes
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 # Removes what would reach the next notebook: names, open figures, matplotlib's and the inline backend's settings.
-# What was imported or compiled stays, frozen, so that no collection of garbage walks through it again.
+# What was imported or compiled stays, frozen, so that no collection of garbage walks through it again; garbage goes first.
 WIPE = """
 import gc, sys
 if "matplotlib.pyplot" in sys.modules:
@@ -45,6 +45,7 @@ if "matplotlib.pyplot" in sys.modules:
 if "matplotlib_inline.config" in sys.modules:
     inline = sys.modules["matplotlib_inline.config"].InlineBackend.instance()
     inline.figure_formats, inline.print_figure_kwargs = {"png"}, {"bbox_inches": "tight"}
+gc.collect()
 gc.freeze()
 """
 
