@@ -181,12 +181,12 @@ def _size_of(artist):
 
 def _save(figure, kind, **options):
     file, layout = io.BytesIO(), figure.get_layout_engine()
-    if layout:  # laid out once and no more: with an engine, be it "none", Matplotlib draws everything twice
+    if layout:
         with _ticks_once(figure):
             layout.execute(figure)
-        with plt.rc_context({"figure.autolayout": False}):
-            figure.set_layout_engine(None)
-    with _ticks_once(figure):
+    # Laid out once and no more: with an engine, be it "none", Matplotlib draws everything twice, and gives it a new one.
+    with plt.rc_context({"figure.autolayout": False}), _ticks_once(figure):
+        figure.set_layout_engine(None)
         figure.savefig(file, format=kind, transparent=True, **options)
     return file.getvalue()
 

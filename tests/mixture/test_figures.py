@@ -75,7 +75,7 @@ def test_a_figure_is_drawn_once(monkeypatch):
     figure, drawn = main_figure(), []
     monkeypatch.setattr(figure.axes[0].patches[0], "draw", drawn.append)
     figures.as_svg(figure)
-    assert len(drawn) == 1
+    assert len(drawn) == 1 and figure.get_layout_engine() is None  # nor is it laid out again for a thumbnail
 
 
 def test_a_drawing_has_a_light_ground_in_jupyterlab_and_none_in_the_page():
