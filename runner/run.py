@@ -11,10 +11,9 @@ import os
 import re
 import sysconfig
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from mixture.code_hash import file_hash
 from mixture.messages import format_names
@@ -56,9 +55,6 @@ from runner.stages import (
     tags,
 )
 from runner.stored import DamagedFile, is_stored, read_if_sound, read_stored
-
-if TYPE_CHECKING:  # at run time a tenth of a second that an up-to-date folder need not spend
-    from runner.kernels import WarmKernel
 
 
 class ProgressListener:
@@ -142,6 +138,7 @@ class Run:
         self.folder, self.stages, self.listener, self.page = folder, stages, listener or ProgressListener(), page
         self.values = folder_parameters(parameters, folder)
         self.data = [] if parameters.data is None else data_files(parameters.data)
+        self.kernel = None  # begun beforehand
 
     def is_up_to_date(self) -> bool:
         """Whether there is nothing to do; this needs no lock."""
@@ -155,25 +152,16 @@ class Run:
             return Outcome(manifest, up_to_date=True)
         (self.folder / MANIFEST).unlink(missing_ok=True)
         try:
-            self._run_stages(force, kernel)
+            self._run_stages(force, kernel or self.kernel)
             manifest = self._write_report()
         finally:
             clear_parts(self.folder, self.stages)
         return Outcome(manifest, up_to_date=False)
 
-    @contextlib.contextmanager
-    def start_kernel(self, stages: list[Stage]) -> Iterator["WarmKernel"]:
-        """A kernel that imports what these stages need; nobody waits for it yet."""
-        from runner.kernels import WarmKernel
-
-        with WarmKernel([*stage_modules(stages), "dask.array"]) as kernel:  # the last, xarray imports when first used
-            # There is time now for what will be needed: the page's modules, each file's imports, the versions.
-            from runner.page import render  # noqa: F401
-
-            for stage in self.stages:
-                texts_hash(stage)
-            versions()
-            yield kernel
+    def begin_kernel(self, stack: contextlib.ExitStack) -> None:
+        """Have a kernel import beforehand what all stages need; the stack ends it. Harmless when done before."""
+        if self.stages and self.kernel is None:
+            self.kernel = stack.enter_context(self._start_kernel(self.stages))
 
     def _is_finished(self, manifest):
         return (
@@ -214,7 +202,7 @@ class Run:
                     self.listener.end(None)
                     continue
                 (self.folder / REPORT).unlink(missing_ok=True)  # it reports what is about to be replaced
-                kernel = kernel or stack.enter_context(self.start_kernel(self.stages[number:]))
+                kernel = kernel or stack.enter_context(self._start_kernel(self.stages[number:]))
                 self.listener.begin(number + 1, len(self.stages), stage)
                 self.listener.end(self._run_stage(stage, expected, kernel))
 
@@ -246,6 +234,19 @@ class Run:
         if not self._markdown_matches(stage):
             (self.folder / REPORT).unlink(missing_ok=True)
             write_json(self.folder / stage.notebook, merge_markdown(stage, read_stored(self.folder / stage.notebook)))
+
+    @contextlib.contextmanager
+    def _start_kernel(self, stages):
+        from runner.kernels import WarmKernel  # a tenth of a second that an up-to-date folder need not spend
+
+        with WarmKernel([*stage_modules(stages), "dask.array"]) as kernel:  # the last, xarray imports when first used
+            # There is time now for what will be needed: the page's modules, each file's imports, the versions.
+            from runner.page import render  # noqa: F401
+
+            for stage in self.stages:
+                texts_hash(stage)
+            versions()
+            yield kernel
 
     def _run_stage(self, stage, expected, kernel):
         """Execute one stage and move its record in; how many seconds it took."""

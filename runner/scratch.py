@@ -16,12 +16,14 @@ from runner.errors import ChainError
 
 LONGEST = 60  # characters of a folder's place: a socket's path may have 100, and a test's TMPDIR alone may have more
 
-# Makes the folder and says so; then waits for its input to end, which it does when its parent ends, and removes the folder.
+# Makes the folder and says so, be there anybody to hear it by then or not; then waits for its input to end, which it does when its parent ends, and removes the folder.
 # Who has announced itself is killed first, so that it never complains of a missing folder. Then that is moved away, so
 # that a process which has not announced itself by then cannot, and does not start; who did so in between is killed too.
 # What was killed may take a moment to die, and write: hence the repetition.
 GUARD = """
-mkdir -m 700 -- "$0" && echo made || exit 1
+mkdir -m 700 -- "$0" || exit 1
+trap '' PIPE
+echo made
 read -r line
 gone="$0.gone"
 [ -e "$0/pid" ] && kill -s KILL -- "-$(cat "$0/pid")"

@@ -16,6 +16,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from multiprocessing import resource_tracker
 from pathlib import Path
 
@@ -309,16 +310,12 @@ def run_sweep(
         report = Run(sweep.report or sweep.points[0].parameters, folder, stages)
         report.values |= {name: _values(sweep, name) for name in sweep.swept}
         with contextlib.ExitStack() as stack:
-            kernels = []
-
-            def begin_report():
-                if stages and not kernels:
-                    kernels.append(stack.enter_context(report.start_kernel(stages)))
-
-            work = sweep, folder, chain_stages, notebooks, scheduler, page, force, listener, begin_report
-            rows = _run_unfinished(*work)
+            nearly_done = partial(report.begin_kernel, stack)
+            rows = _run_unfinished(
+                sweep, folder, chain_stages, notebooks, scheduler, page, force, listener, nearly_done
+            )
             if stages:
-                report.bring_up_to_date(kernel=kernels[0] if kernels else None)
+                report.bring_up_to_date()
     return rows
 
 
@@ -328,10 +325,10 @@ def _values(sweep, name):
     return list({json.dumps(value): value for value in values}.values())
 
 
-def _run_unfinished(sweep, folder, stages, notebooks, scheduler, page, force, listener, begin_report):
+def _run_unfinished(sweep, folder, stages, notebooks, scheduler, page, force, listener, nearly_done):
     """Run the points that need it and write the table, of what there is if it comes to that; its rows.
 
-    `begin_report` is called, once or more, when the last points run: what a report needs may be made ready beside them.
+    `nearly_done` is called, once or more, when the last points run.
     """
     todo = list(sweep.points) if force else unfinished(sweep.points, folder, stages, page)
     seconds, basis = estimate(folder, stages, len(todo), available_cores())
@@ -344,7 +341,7 @@ def _run_unfinished(sweep, folder, stages, notebooks, scheduler, page, force, li
                 ended, workers = run_points(client, todo, folder, notebooks, page, force), len(client.ncores())
                 for left in _watch(ended, len(todo), folder, errors, listener):
                     if 0 < left <= workers:
-                        begin_report()
+                        nearly_done()
     finally:
         _clear_parts([point_folder(folder, point.name) for point in todo], stages)
         rows = [

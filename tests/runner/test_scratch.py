@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from runner.scratch import GuardedFolder, announced
+from runner.scratch import GUARD, GuardedFolder, announced
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -72,3 +72,18 @@ def test_who_comes_too_late_to_announce_itself_does_not_start(tmp_path):
         command = announced(["touch", str(tmp_path / "started")], scratch.folder)
     assert subprocess.run(command, stderr=subprocess.DEVNULL).returncode != 0
     assert not (tmp_path / "started").exists()
+
+
+def test_the_guard_of_who_is_gone_before_it_speaks_leaves_nothing(tmp_path):
+    """Ctrl-C while the guard starts: nobody reads that the folder is made."""
+    reads, writes = os.pipe()
+    os.close(reads)
+    guard = subprocess.Popen(
+        ["/bin/sh", "-c", GUARD, str(tmp_path / "x")],
+        stdin=subprocess.DEVNULL,
+        stdout=writes,
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writes)
+    guard.wait(timeout=60)
+    assert list(tmp_path.iterdir()) == []
